@@ -1,0 +1,1 @@
+"""Find the best mixed-precision policy for a neural network, and run it."""

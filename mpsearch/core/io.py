@@ -1,0 +1,137 @@
+"""The one JSON door: every product is read, checked and written here."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.types import POLICY_VERSION, Policy
+
+T = TypeVar("T")
+SCHEMA_NAME = "policy-1.schema.json"
+"""The policy's JSON Schema, which stands beside this file and is named by ``$schema``."""
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def dumps(value: Any, *, compact: bool = False) -> bytes:
+    """JSON bytes of a product; the same value always gives the same bytes."""
+    data = to_data(value)
+    indent, separators = (None, (",", ":")) if compact else (2, None)
+    text = json.dumps(data, indent=indent, separators=separators, ensure_ascii=False,
+                      allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def to_data(value: Any) -> Any:
+    """A product as plain dictionaries, lists and numbers."""
+    data = _adapter(type(value)).dump_python(value, mode="json")
+    return {"$schema": SCHEMA_NAME, **data} if isinstance(value, Policy) else data
+
+
+def loads(text: bytes, kind: type[T], *, where: str) -> T:
+    """Read a product of type *kind* from JSON bytes; *where* names the source in errors.
+
+    Raises:
+        BadInput: truncated or invalid JSON, a later version, or a field that does not fit.
+    """
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{where} is not complete JSON ({error}): write it anew") from error
+    if kind is Policy:
+        data = _check_policy(data, where)
+    try:
+        return _adapter(kind).validate_python(data, strict=False, extra="forbid")  # type: ignore[no-any-return]
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the top level"
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{where} is not a valid {kind.__name__}: {place}: {message}") from error
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from error
+
+
+def load(path: str | os.PathLike[str], kind: type[T]) -> T:
+    """Read the product of type *kind* stored at *path*; raises what `loads` raises."""
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+    return loads(text, kind, where=str(path))
+
+
+def save(path: str | os.PathLike[str], value: Any, *, compact: bool = False) -> None:
+    """Write a product to *path* as JSON, whole or not at all; raises what `write` raises."""
+    write(path, dumps(value, compact=compact))
+
+
+def write(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write *content* to a temporary file beside *path*, then rename it into place.
+
+    Raises:
+        BadInput: no permission, no such folder, or no room on the disk.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise cannot_write(target, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> BadInput:
+    """The message for a place that cannot be written, and what to do about it."""
+    advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (
+        "choose a place you may write to")
+    return BadInput(f"cannot write {path}: {error.strerror or error}: {advice}")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a policy file."""
+    body = _adapter(Policy).json_schema()
+    body["properties"] = {"$schema": {"type": "string"}, **body["properties"]}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_NAME,
+            "title": "mpsearch policy"}
+    return {**head, **{key: part for key, part in body.items() if key != "title"},
+            "additionalProperties": False}
+
+
+def _check_policy(data: Any, where: str) -> dict[str, Any]:
+    version = data.get("version") if isinstance(data, dict) else None
+    if not isinstance(version, int) or "layers" not in data:
+        raise BadInput(f"{where} is not a policy file: it has no version and layers")
+    if version > POLICY_VERSION:
+        raise BadInput(f"{where} is policy version {version}, this mpsearch reads up to "
+                       f"{POLICY_VERSION}: upgrade mpsearch")
+    return {key: value for key, value in data.items() if key != "$schema"}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+__all__ = ["SCHEMA_NAME", "cannot_write", "dumps", "load", "loads", "save", "schema",
+           "to_data", "write"]

@@ -1,0 +1,247 @@
+"""The plain data that passes between rooms: layers, schemes, spaces, tables and policies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats import Format
+
+Kind = Literal["linear", "conv", "embedding", "matmul"]
+POLICY_VERSION = 1
+OPERANDS: dict[str, tuple[str, ...]] = {
+    "linear": ("weight", "input"),
+    "conv": ("weight", "input"),
+    "embedding": ("weight",),
+    "matmul": ("input", "other"),
+}
+"""The operands of each kind of layer that can carry a format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """What is done to one layer. None leaves that operand in floating point.
+
+    *weight* is the stored parameter, *input* the activation that enters, *other* the second
+    operand of a matmul (attention's keys or values).
+    """
+
+    weight: Format | None = None
+    input: Format | None = None
+    other: Format | None = None
+
+    def for_kind(self, kind: Kind) -> Scheme:
+        """This scheme with only the operands that a layer of *kind* has."""
+        return Scheme(**{name: getattr(self, name) for name in OPERANDS[kind]})
+
+    @property
+    def is_float(self) -> bool:
+        """Whether nothing is quantized."""
+        return self.weight is None and self.input is None and self.other is None
+
+    def __str__(self) -> str:
+        parts = [("W", self.weight), ("A", self.input), ("B", self.other)]
+        text = " ".join(f"{letter}{fmt}" for letter, fmt in parts if fmt is not None)
+        return text or "float"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSpec:
+    """One quantisable layer: exact torch name, kind, shapes (batch of one sample) and MACs.
+
+    *weight* is the name of the parameter, None for a matmul; its *weight_shape* has the output
+    channels first. *macs* counts multiply-accumulates for one sample over all calls. Layers with
+    the same *parameter_group* share storage; layers with the same *activation_group* read
+    activations that are stored as one, and must agree wherever activations are quantized.
+    """
+
+    name: str
+    kind: Kind
+    weight: str | None = None
+    weight_shape: tuple[int, ...] | None = None
+    input_shape: tuple[int, ...] = ()
+    other_shape: tuple[int, ...] | None = None
+    output_shape: tuple[int, ...] = ()
+    macs: int = 0
+    parameter_group: str = ""
+    activation_group: str = ""
+    float_bits: int = 32
+
+    @property
+    def weights(self) -> int:
+        """Elements of the weight, 0 where there is none."""
+        return math.prod(self.weight_shape) if self.weight_shape is not None else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Layers that must share a scheme, and the schemes they may choose from, in fixed order."""
+
+    name: str
+    layers: tuple[str, ...]
+    schemes: tuple[Scheme, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers or not self.schemes:
+            raise BadInput(f"group '{self.name}' needs at least one layer and one scheme")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSpace:
+    """The layers of a model and, for each group of them, its candidate schemes."""
+
+    name: str
+    layers: tuple[LayerSpec, ...]
+    groups: tuple[Group, ...]
+
+    def __post_init__(self) -> None:
+        grouped = [name for group in self.groups for name in group.layers]
+        if sorted(grouped) != sorted(layer.name for layer in self.layers):
+            raise BadInput(f"space '{self.name}': every layer must be in exactly one group")
+
+    def layer(self, name: str) -> LayerSpec:
+        """The layer called *name*."""
+        return next(layer for layer in self.layers if layer.name == name)
+
+    def members(self, group: Group) -> tuple[LayerSpec, ...]:
+        """The layers of *group*, in the order of execution."""
+        names = set(group.layers)
+        return tuple(layer for layer in self.layers if layer.name in names)
+
+    @property
+    def weights(self) -> int:
+        """Elements of all quantisable weights, shared ones counted once."""
+        return sum(layer.weights for layer in unique_weights(self.layers))
+
+
+def unique_weights(layers: Iterable[LayerSpec]) -> list[LayerSpec]:
+    """The layers that own a weight, one for each stored parameter."""
+    first: dict[str, LayerSpec] = {}
+    for layer in layers:
+        if layer.weight is not None:
+            first.setdefault(layer.parameter_group or layer.weight, layer)
+    return list(first.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreTable:
+    """One number for each group and scheme: a sensitivity or a cost.
+
+    *values* has a row for each group, in *groups* order, and a column for each of its schemes.
+    *stderr*, where known, is the standard error of each value.
+    """
+
+    metric: str
+    unit: str
+    groups: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    stderr: tuple[tuple[float, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.groups) != len(self.values):
+            raise BadInput(f"table '{self.metric}' has {len(self.values)} rows for "
+                           f"{len(self.groups)} groups")
+        for group, row in zip(self.groups, self.values, strict=True):
+            if not all(math.isfinite(value) for value in row):
+                raise BadInput(f"table '{self.metric}' has a value that is not finite in '{group}'")
+
+    def total(self, choice: Iterable[int]) -> float:
+        """Sum over groups of the values that *choice* (a scheme index a group) picks."""
+        return math.fsum(row[k] for row, k in zip(self.values, choice, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """Which model a policy is for: where it came from, and a digest of its weights."""
+
+    source: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticRange:
+    """Calibrated scale and zero point of a statically quantized activation."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A policy measured against the float model: means over samples, with standard errors.
+
+    *kl* is KL(float || quantized) of the outputs in nats, *agreement* the share of equal top-1
+    predictions, *top1* the share of correct ones (None without labels), *float_top1* the float
+    model's own.
+    """
+
+    samples: int
+    kl: float
+    kl_stderr: float
+    agreement: float
+    agreement_stderr: float
+    top1: float | None = None
+    top1_stderr: float | None = None
+    float_top1: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What a policy weighs and costs.
+
+    *size_bits* counts the quantisable weights with scales, zero points and padding;
+    *bits_per_weight* is that over their number; *file_bytes* adds everything else the model
+    stores. *predicted_loss* is the estimator's total, *measured_loss* the mean KL on held-out
+    data.
+    """
+
+    weights: int
+    size_bits: int
+    bits_per_weight: float
+    file_bytes: int
+    bops: float
+    predicted_loss: float
+    measured_loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One decision for every quantisable layer, by exact name, and where it came from."""
+
+    version: int = POLICY_VERSION
+    model: ModelRef
+    layers: dict[str, Scheme]
+    totals: Totals
+    activations: dict[str, dict[str, StaticRange]] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str) -> Self:
+        """Read a policy file.
+
+        Raises:
+            BadInput: the file is missing, truncated, not a policy, or of a later version.
+        """
+        from mpsearch.core import io
+
+        return io.load(path, cls)
+
+    def save(self, path: str) -> None:
+        """Write the policy as JSON, atomically.
+
+        Raises:
+            BadInput: the place cannot be written.
+        """
+        from mpsearch.core import io
+
+        io.save(path, self)
+
+    def diff(self, other: Policy) -> dict[str, tuple[Scheme | None, Scheme | None]]:
+        """Layers whose scheme differs, as (here, there); None where one side lacks the layer."""
+        names = [*self.layers, *(name for name in other.layers if name not in self.layers)]
+        pairs = {name: (self.layers.get(name), other.layers.get(name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
