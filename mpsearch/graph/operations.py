@@ -1,0 +1,135 @@
+"""The ATen operations that hold quantisable layers, and how to run them with changed operands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Node
+
+from mpsearch.core.types import Kind
+
+Change = Callable[[Tensor], Tensor]
+"""What is done to one operand before the operation runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operand:
+    """An argument that can carry a format: its position and the dimensions summed over."""
+
+    index: int
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """How one ATen operation maps to layers.
+
+    *weight* is the position of the stored weight and *rows_first* whether its output channels
+    come first; *input* and *other* are activations. *kind* is what the operation is when its
+    weight is stored; a matmul has none.
+    """
+
+    kind: Kind
+    input: Operand | None
+    weight: int | None = None
+    rows_first: bool = True
+    other: Operand | None = None
+
+
+_LAST, _BEFORE_LAST, _ALL_BUT_BATCH = (-1,), (-2,), ()
+_LINEAR = Operation(kind="linear", input=Operand(index=0, axes=_LAST), weight=1)
+_CONV = Operation(kind="conv", input=Operand(index=0, axes=_ALL_BUT_BATCH), weight=1)
+_STORED = {
+    "aten.linear.default": _LINEAR,
+    "aten.embedding.default": Operation(kind="embedding", input=None, weight=0),
+    "aten.conv1d.default": _CONV,
+    "aten.conv2d.default": _CONV,
+    "aten.conv3d.default": _CONV,
+    "aten.conv1d.padding": _CONV,
+    "aten.conv2d.padding": _CONV,
+    "aten.conv3d.padding": _CONV,
+}
+_PRODUCTS = {"aten.matmul.default": 0, "aten.bmm.default": 0, "aten.mm.default": 0,
+             "aten.addmm.default": 1, "aten.baddbmm.default": 1}
+ATTENTION = "aten.scaled_dot_product_attention.default"
+_NOT_OFFERED = ("aten.conv_transpose", "aten.bilinear", "aten.einsum", "aten._convolution",
+                "aten.convolution", "aten.embedding_bag", "aten.gru", "aten.lstm", "aten.rnn")
+
+
+def stored(target: str) -> Operation | None:
+    """The operation *target* if its weight is an operand of its own (linear, conv, embedding)."""
+    return _STORED.get(target)
+
+
+def product(target: str) -> int | None:
+    """Position of the first factor if *target* is a plain matrix product, else None."""
+    return _PRODUCTS.get(target)
+
+
+def not_offered(target: str) -> bool:
+    """Whether *target* has weights or products that stay in floating point."""
+    return target.startswith(_NOT_OFFERED)
+
+
+def times_weight(first: int) -> Operation:
+    """A product whose second factor is a stored weight of shape [inputs, outputs]."""
+    return Operation(kind="linear", input=Operand(index=first, axes=_LAST), weight=first + 1,
+                     rows_first=False)
+
+
+def times_activation(first: int) -> Operation:
+    """A product of two activations."""
+    return Operation(kind="matmul", input=Operand(index=first, axes=_LAST),
+                     other=Operand(index=first + 1, axes=_BEFORE_LAST))
+
+
+QUERY_KEY = Operation(kind="matmul", input=Operand(index=0, axes=_LAST),
+                      other=Operand(index=1, axes=_LAST))
+"""The first product inside fused attention: queries times keys, both summed over features."""
+PROBABILITY_VALUE = Operation(kind="matmul", input=Operand(index=0, axes=_LAST),
+                              other=Operand(index=2, axes=_BEFORE_LAST))
+"""The second product inside fused attention: probabilities times values."""
+
+
+def argument(node: Node, index: int) -> Any:
+    """Positional or keyword argument number *index* of an ATen node."""
+    if index < len(node.args):
+        return node.args[index]
+    name = node.target._schema.arguments[index].name  # type: ignore[union-attr]  # noqa: SLF001
+    return node.kwargs.get(name)
+
+
+def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Mapping[str, Change],
+              probability_value: Mapping[str, Change]) -> Tensor:
+    """Scaled dot-product attention in the open, with operands of its two products changed.
+
+    The arithmetic is that of `torch.nn.functional.scaled_dot_product_attention`, without dropout.
+    """
+    query, key, value = args[:3]
+    named = dict(zip(("attn_mask", "dropout_p", "is_causal"), args[3:], strict=False)) | dict(kwargs)
+    if named.get("enable_gqa"):
+        repeats = query.shape[-3] // key.shape[-3]
+        key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
+    scale = named.get("scale") or 1 / math.sqrt(query.shape[-1])
+    query, key = _changed(query_key, "input", query), _changed(query_key, "other", key)
+    logits = query @ key.transpose(-2, -1) * scale
+    logits = _masked(logits, named.get("attn_mask"), causal=bool(named.get("is_causal")))
+    chances = _changed(probability_value, "input", logits.softmax(-1))
+    return chances @ _changed(probability_value, "other", value)
+
+
+def _masked(logits: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:
+    if causal:
+        mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+    if mask is None:
+        return logits
+    return logits.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else logits + mask
+
+
+def _changed(changes: Mapping[str, Change], operand: str, tensor: Tensor) -> Tensor:
+    return changes[operand](tensor) if operand in changes else tensor

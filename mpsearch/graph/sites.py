@@ -1,0 +1,85 @@
+"""Where in a captured graph the layers run: call sites, their operands, and how to re-run them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.fx import Node
+
+from mpsearch.graph.operations import Change, Operation, attention
+
+Changes = Mapping[str, Mapping[str, Change]]
+"""For each layer name and operand (``weight``, ``input``, ``other``), what is done to it.
+
+A weight's change receives the parameter with its output channels first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One layer inside one call site.
+
+    *path* are the view operations between the stored parameter and the operand, in order.
+    """
+
+    layer: str
+    operation: Operation
+    parameter: Node | None = None
+    path: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One operation of the graph that carries layers: one, or the two of fused attention."""
+
+    node: Node
+    calls: tuple[Call, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that run here."""
+        return tuple(call.layer for call in self.calls)
+
+    def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], changes: Changes,
+            parameters: Mapping[Node, Tensor]) -> Any:
+        """The operation's output on *args*, with operands changed.
+
+        *parameters* gives the stored tensor of each call's parameter node.
+        """
+        if len(self.calls) > 1:
+            first, second = (changes.get(call.layer, {}) for call in self.calls)
+            if first or second:
+                return attention(args, kwargs, query_key=first, probability_value=second)
+            return self.node.target(*args, **kwargs)  # type: ignore[operator]
+        call = self.calls[0]
+        return self._run_one(call, args, kwargs, changes.get(call.layer, {}), parameters)
+
+    def _run_one(self, call: Call, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+                 changes: Mapping[str, Change], parameters: Mapping[Node, Tensor]) -> Any:
+        operands = list(args)
+        if "weight" in changes and call.parameter is not None:
+            assert call.operation.weight is not None  # noqa: S101 - a parameter is a weight's
+            weight = changed_weight(parameters[call.parameter], changes["weight"], call)
+            for view in call.path:
+                weight = view.target(weight, *view.args[1:], **view.kwargs)  # type: ignore[operator]
+            operands[call.operation.weight] = weight
+        for name in ("input", "other"):
+            operand = getattr(call.operation, name)
+            if name in changes and operand is not None:
+                operands[operand.index] = changes[name](operands[operand.index])
+        return self.node.target(*operands, **kwargs)  # type: ignore[operator]
+
+
+def changed_weight(parameter: Tensor, change: Change, call: Call) -> Tensor:
+    """The stored *parameter* after *change*, which sees it with output channels first."""
+    if call.operation.rows_first:
+        return change(parameter)
+    return change(parameter.transpose(-2, -1)).transpose(-2, -1)
+
+
+def reduced_axes(call: Call, operand: str, dims: int) -> tuple[int, ...]:
+    """Dimensions of an activation operand with *dims* dimensions that the layer sums over."""
+    part = getattr(call.operation, operand)
+    return part.axes or tuple(range(1, dims))
