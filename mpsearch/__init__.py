@@ -1,1 +1,47 @@
-"""Find the best mixed-precision policy for a neural network, and run it."""
+"""Find the best mixed-precision policy for a neural network, and run it.
+
+Names that need torch are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpsearch.api import FrontPlan, Request, Result, allocate, apply, evaluate, measure, pareto
+    from mpsearch.core.budget import Budget
+    from mpsearch.core.errors import (
+        BadInput,
+        Infeasible,
+        MpsearchError,
+        UnknownName,
+        Unsupported,
+    )
+    from mpsearch.core.formats import IntFormat
+    from mpsearch.core.types import Evaluation, Policy, Scheme, ScoreTable, SearchSpace
+
+_PLACES = {
+    "BadInput": "core.errors", "Budget": "core.budget", "Evaluation": "core.types",
+    "FrontPlan": "api", "Infeasible": "core.errors", "IntFormat": "core.formats",
+    "MpsearchError": "core.errors", "Policy": "core.types", "Request": "api", "Result": "api",
+    "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
+    "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
+    "apply": "api", "evaluate": "api", "measure": "api", "pareto": "api",
+}
+
+__all__ = [
+    "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
+    "Policy", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace", "UnknownName",
+    "Unsupported", "allocate", "apply", "evaluate", "measure", "pareto",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'mpsearch' has no attribute '{name}'")
+    return getattr(import_module(f"mpsearch.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]

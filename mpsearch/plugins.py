@@ -20,9 +20,9 @@ BUILTIN: dict[str, dict[str, str]] = {
         "kl_probe": "mpsearch.sensitivity.kl_probe:KlProbe",
     },
     "engine": {
-        "weights": "mpsearch.sensitivity.weights:measure",
-        "replay": "mpsearch.sensitivity.replay:measure",
-        "probe": "mpsearch.sensitivity.probe:measure",
+        "weights": "mpsearch.sensitivity.weights:WeightsEngine",
+        "replay": "mpsearch.sensitivity.replay:ReplayEngine",
+        "probe": "mpsearch.sensitivity.probe:ProbeEngine",
     },
     "cost": {
         "size": "mpsearch.cost.size:size",

@@ -1,0 +1,1 @@
+"""Choosing a scheme for every group within budgets: numbers in, one index a group out."""

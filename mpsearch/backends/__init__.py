@@ -1,0 +1,1 @@
+"""Floor 2: ways to run a policy for real."""

@@ -12,6 +12,7 @@ from mpsearch.core.errors import BadInput
 ScaleRule = Literal["absmax", "percentile", "least_squares"]
 
 _GRANULARITY = re.compile(r"tensor|channel|token|group:[1-9][0-9]*")
+_FEWEST_BITS, _MOST_BITS = 2, 16
 _SCALE_BITS = 16
 _EXPONENT_BITS = 8
 _BYTE = 8
@@ -37,7 +38,7 @@ class IntFormat:
     scale: ScaleRule = "least_squares"
 
     def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 16:
+        if not _FEWEST_BITS <= self.bits <= _MOST_BITS:
             raise BadInput(f"an integer format has 2 to 16 bits, not {self.bits}")
         if not _GRANULARITY.fullmatch(self.granularity):
             raise BadInput(

@@ -21,16 +21,28 @@ SCHEMA_NAME = "policy-1.schema.json"
 
 
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _cached_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return _cached_adapter(kind)  # a class is hashable, which type checkers do not know
+
+
 def dumps(value: Any, *, compact: bool = False) -> bytes:
-    """JSON bytes of a product; the same value always gives the same bytes."""
+    """JSON bytes of a product; the same value always gives the same bytes.
+
+    Raises:
+        BadInput: a number is infinite or not a number, which JSON cannot hold.
+    """
     data = to_data(value)
     indent, separators = (None, (",", ":")) if compact else (2, None)
-    text = json.dumps(data, indent=indent, separators=separators, ensure_ascii=False,
-                      allow_nan=False)
+    try:
+        text = json.dumps(data, indent=indent, separators=separators, ensure_ascii=False,
+                          allow_nan=False)
+    except ValueError as error:
+        raise BadInput(f"cannot store a {type(value).__name__}: it has a value that is not finite"
+                       ) from error
     return text.encode() + b"\n"
 
 
@@ -47,8 +59,8 @@ def loads(text: bytes, kind: type[T], *, where: str) -> T:
         BadInput: truncated or invalid JSON, a later version, or a field that does not fit.
     """
     try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        data = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{where} is not complete JSON ({error}): write it anew") from error
     if kind is Policy:
         data = _check_policy(data, where)
@@ -92,12 +104,14 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except OSError as error:
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(target)
+    except BaseException as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise cannot_write(target, error) from error
+        if isinstance(error, OSError):
+            raise cannot_write(target, error) from error
+        raise
 
 
 def cannot_write(path: Path, error: OSError) -> BadInput:
@@ -110,7 +124,11 @@ def cannot_write(path: Path, error: OSError) -> BadInput:
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a policy file."""
     body = _adapter(Policy).json_schema()
-    body["properties"] = {"$schema": {"type": "string"}, **body["properties"]}
+    version = {"const": POLICY_VERSION, "title": "Version", "type": "integer"}
+    body["properties"] = {"$schema": {"type": "string"}, **body["properties"], "version": version}
+    body["required"] = ["version", *body["required"]]
+    for part in body["$defs"].values():
+        part["additionalProperties"] = False
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_NAME,
             "title": "mpsearch policy"}
     return {**head, **{key: part for key, part in body.items() if key != "title"},
@@ -119,12 +137,16 @@ def schema() -> dict[str, Any]:
 
 def _check_policy(data: Any, where: str) -> dict[str, Any]:
     version = data.get("version") if isinstance(data, dict) else None
-    if not isinstance(version, int) or "layers" not in data:
+    if not isinstance(version, int) or version < 1 or "layers" not in data:
         raise BadInput(f"{where} is not a policy file: it has no version and layers")
     if version > POLICY_VERSION:
         raise BadInput(f"{where} is policy version {version}, this mpsearch reads up to "
                        f"{POLICY_VERSION}: upgrade mpsearch")
     return {key: value for key, value in data.items() if key != "$schema"}
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _umask() -> int:

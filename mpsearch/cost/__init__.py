@@ -1,0 +1,1 @@
+"""What a scheme costs: a function from a search space to a table, one file each."""

@@ -1,0 +1,1 @@
+"""What ``--model``, ``--weights`` and ``--data`` point at, loaded or digested."""

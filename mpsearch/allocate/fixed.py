@@ -1,0 +1,70 @@
+"""Exact sums of costs: fixed-point numbers of one or two 64-bit limbs.
+
+Floats added in another order give another sum, and a limit is kept or not by the last bit. So
+each metric's costs become integers: 61 bits for the largest possible total, and a second limb of
+48 bits below those where the costs need it. Arrays have the axes (..., metric, limb).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpsearch.allocate.rows import Row
+
+_HIGH, _LOW = 61, 48
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+def carry(values: Ints) -> Ints:
+    """Sums of limbs in their normal form: the second limb in its range, the rest in the first."""
+    if values.shape[-1] == 1:
+        return values
+    upper = values[..., 1] >> _LOW
+    return np.stack([values[..., 0] + upper, values[..., 1] - (upper << _LOW)], axis=-1)
+
+
+def within(values: Ints, limit: Ints) -> Mask:
+    """Whether every metric's cost is at most its *limit*; both in normal form."""
+    fits = values[..., 0] <= limit[..., 0]
+    if values.shape[-1] > 1:
+        same = values[..., 0] == limit[..., 0]
+        fits &= ~same | (values[..., 1] <= limit[..., 1])
+    return np.asarray(fits.all(axis=-1))
+
+
+def fixed_point(metrics: Sequence[Sequence[Row]], limits: Sequence[float],
+                candidates: int) -> tuple[Ints, Ints]:
+    """Costs of all *candidates* of all groups in order, and the limits in the same unit.
+
+    A sum is within its limit here exactly if it is as a correctly rounded sum of floats. (Costs
+    that are 1e-16 of the total and have bits below 1e-32 of it are rounded, and the limit widened
+    by as much.)
+    """
+    costs = np.zeros((candidates, len(limits), 2), dtype=np.int64)
+    caps = np.zeros((len(limits), 2), dtype=np.int64)
+    for metric, (rows, limit) in enumerate(zip(metrics, limits, strict=True)):
+        largest = math.fsum(float(np.abs(row).max()) for row in rows)
+        shift = _HIGH - math.frexp(max(largest, abs(limit)))[1]
+        scaled = np.ldexp(np.concatenate(rows), shift)
+        high = np.floor(scaled)
+        rest = np.ldexp(scaled - high, _LOW)
+        low = np.rint(rest)
+        costs[:, metric, 0], costs[:, metric, 1] = high, low
+        rounded = 0 if np.array_equal(low, rest) else len(rows)
+        caps[metric] = divmod(_most(limit, shift + _LOW) + rounded, 1 << _LOW)
+    limbs = 2 if costs[..., 1].any() else 1
+    return carry(costs[..., :limbs]), caps[..., :limbs]
+
+
+def _most(limit: float, shift: int) -> int:
+    """The largest integer n for which ``n * 2**-shift``, rounded to a float, is within *limit*."""
+    above = Fraction(math.nextafter(limit, math.inf))
+    half = (Fraction(limit) + above) / 2 * Fraction(2) ** shift
+    even = Fraction(limit) / Fraction(math.ulp(limit)) % 2 == 0
+    return math.floor(half) if even else math.ceil(half) - 1

@@ -1,0 +1,134 @@
+"""The core as an integer program, solved by HiGHS (or another solver) through PuLP.
+
+A solver's "optimal" is not proof: its tolerances are absolute, and losses that are small beside
+the largest one fall below them. So losses are divided by the largest in play, each limit becomes
+1 (or a small whole number), tolerances are set as fine as HiGHS takes them, and what the solver
+claims is lowered by what they may have hidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mpsearch.allocate.bound import Floats
+from mpsearch.allocate.core import Core
+from mpsearch.core.errors import BadInput
+
+_TOLERANCES = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-10,
+               "mip_feasibility_tolerance": 1e-9}
+_CLAIM = 2 * sum(_TOLERANCES.values())  # share of the largest loss, per group, not to be trusted
+_HALF = 0.5
+_WHOLE = 1_000_000  # limits of up to so many units stay whole numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the solver said: a choice of the problem (if any), and a bound above the core's base.
+
+    The choice may exceed a limit by the solver's tolerance.
+    """
+
+    choice: tuple[int, ...] | None
+    bound: float
+    infeasible: bool
+
+
+def solve(core: Core, *, solver: str, seconds: float, margin: float = 0.0) -> Answer:
+    """Solve *core* with every limit lowered by a share of *margin*.
+
+    Raises:
+        BadInput: PuLP does not know *solver*, or it is not installed.
+    """
+    import pulp
+
+    model = _Model(core, margin, "Binary")
+    model.run(solver, seconds)
+    program = model.program
+    found = program.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    return Answer(choice=model.choice() if found else None, bound=model.bound(),
+                  infeasible=program.sol_status == pulp.LpSolutionInfeasible)
+
+
+def prices(core: Core, *, solver: str, seconds: float) -> Floats | None:
+    """What a unit of each limit is worth in the linear relaxation, up to a common factor.
+
+    None if the relaxation has no solution, or not in time.
+    """
+    import pulp
+
+    model = _Model(core, 0.0, "Continuous")
+    model.run(solver, seconds)
+    if model.program.sol_status != pulp.LpSolutionOptimal:
+        return None
+    duals = np.array([-(row.pi or 0.0) for row in model.rows])
+    return np.asarray(np.maximum(0.0, duals) / np.array(model.units))
+
+
+class _Model:
+    """PuLP's program of a core: one column a candidate of an open group, exactly one of each."""
+
+    def __init__(self, core: Core, margin: float, kind: Literal["Binary", "Continuous"]) -> None:
+        import pulp
+
+        self.core, self.kind = core, kind
+        self.scale = max((float(core.losses[group].max()) for group in core.open), default=0.0)
+        self.program = program = pulp.LpProblem("allocation", pulp.LpMinimize)
+        self.columns = {
+            group: [program.add_variable(f"x{group:06}_{place:06}", 0, 1, kind)
+                    for place in range(core.losses[group].size)] for group in core.open}
+        program += self._sum([core.losses[group] / (self.scale or 1.0) for group in core.open])
+        for columns in self.columns.values():
+            program += pulp.LpAffineExpression([(column, 1) for column in columns]) == 1
+        self.units: list[int] = []
+        self.rows: list[Any] = []
+        for metric, room in enumerate(core.room[:, 0].tolist()):
+            costs = [core.costs[group][:, metric, 0] for group in core.open]
+            unit = int(np.gcd.reduce(np.concatenate(costs))) or 1
+            unit = unit if room // unit <= _WHOLE else room
+            self.units.append(unit)
+            limit = room // unit * (1 - margin)
+            self.rows.append(self._sum([row / unit for row in costs]) <= limit)
+            program += self.rows[-1]
+
+    def _sum(self, rows: list[Floats]) -> Any:
+        import pulp
+
+        pairs = zip(self.columns.values(), rows, strict=True)
+        return pulp.LpAffineExpression([
+            (column, float(value)) for columns, row in pairs
+            for column, value in zip(columns, row, strict=True) if value])
+
+    def run(self, solver: str, seconds: float) -> None:
+        import pulp
+
+        options: dict[str, Any] = {"msg": False, "timeLimit": seconds, "mip": self.kind == "Binary"}
+        if solver == "HiGHS":
+            options |= {"gapRel": 0.0, "gapAbs": 0.0, "parallel": "off", "random_seed": 0}
+            options |= _TOLERANCES
+        try:
+            engine = pulp.getSolver(solver, **options)
+        except pulp.PulpSolverError as error:
+            raise BadInput(f"unknown solver '{solver}': use HiGHS, or one of PuLP's") from error
+        if not engine.available():
+            raise BadInput(f"the solver {solver} is not installed: use HiGHS")
+        self.program.solve(engine)
+
+    def choice(self) -> tuple[int, ...] | None:
+        """What the columns say; a column counts as taken above one half."""
+        positions = [0] * len(self.core.losses)
+        for group, columns in self.columns.items():
+            taken = [place for place, column in enumerate(columns)
+                     if (column.varValue or 0) > _HALF]
+            if len(taken) != 1:
+                return None
+            positions[group] = taken[0]
+        return self.core.choice(positions)
+
+    def bound(self) -> float:
+        """HiGHS's own bound less what its tolerances may hide; other solvers tell none."""
+        engine: Any = self.program.solverModel
+        claim = engine.getInfo().mip_dual_bound if hasattr(engine, "getInfo") else -np.inf
+        return (float(claim) - _CLAIM * len(self.columns)) * self.scale

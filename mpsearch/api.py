@@ -1,0 +1,142 @@
+"""What a user calls. Each function is one arrow of the flow from a model to a policy that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mpsearch.core.budget import Budget
+from mpsearch.core.errors import BadInput
+from mpsearch.core.types import Evaluation, Policy
+from mpsearch.steps import allocate as allocating
+from mpsearch.steps import measure as measuring
+from mpsearch.steps.fronts import FrontPlan, front_of, sweep
+from mpsearch.steps.measure import Measured, ProgressBar
+from mpsearch.steps.policy import make_policy
+from mpsearch.steps.progress import silent
+from mpsearch.steps.request import DEFAULT_ESTIMATOR, Request
+from mpsearch.steps.session import Session, open_session
+from mpsearch.steps.verify import Verification
+from mpsearch.steps.verify import verify as verifying
+from mpsearch.workspace import DEFAULT, Workspace
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mpsearch.report.front import Front
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """An answered budget: the policy, how it was found, how it was verified, and the front."""
+
+    policy: Policy
+    allocation: allocating.Allocation
+    verification: Verification | None
+    front: Front | None
+
+
+def measure(model: str | nn.Module | None = None, *, estimators: Sequence[str] = (
+            DEFAULT_ESTIMATOR,), workspace: str = DEFAULT, progress: ProgressBar = silent,
+            **options: Any) -> Measured:
+    """Score every layer of *model* under every scheme of the space, into *workspace*.
+
+    *model* is a name as on the command line, or a module; without one the embedded model is
+    used. *options* are those of `Request` (``weights``, ``data``, ``space``,
+    ``calibration_samples``, ``seed``, …); with a module, ``data`` may be a list of batches. What
+    the workspace holds is not measured again.
+
+    Raises:
+        BadInput: anything about the model, data or space that cannot be used.
+    """
+    return measuring.measure(open_session(model, Workspace(workspace), options), estimators,
+                             progress)
+
+
+def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
+             estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", verify: bool = True,
+             keep: bool = False, workspace: str = DEFAULT, progress: ProgressBar = silent,
+             **options: Any) -> Result:
+    """Find the policy of least predicted loss within *budget*, and check it against uniform.
+
+    *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, or several of them. With *verify* the
+    policy and every uniform one of the same budget run on held-out data; a uniform one that is
+    better beyond noise is returned instead, unless *keep*. *model* and *options* are those of
+    `measure`.
+
+    Raises:
+        BadInput: anything about the inputs that cannot be used.
+        Infeasible: the budget is out of reach; the message names what is not.
+    """
+    texts = [budget] if isinstance(budget, str) else list(budget)
+    budgets = [Budget.parse(text) for text in texts]
+    session = open_session(model, Workspace(workspace), options)
+    measured = measuring.measure(session, [estimator], progress)
+    allocation = allocating.allocate(measured, estimator, budgets, allocator)
+    verification = verifying(session, allocation, progress, keep=keep) if verify else None
+    front = front_of(session.request, allocation, verification) if verification else None
+    return Result(policy=make_policy(session.request, allocation, verification),
+                  allocation=allocation, verification=verification, front=front)
+
+
+def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = None,
+           estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", workspace: str = DEFAULT,
+           progress: ProgressBar = silent, **options: Any) -> Front:
+    """Sweep the budget from the floor of the space to its ceiling, and measure a few points.
+
+    *model* and *options* are those of `measure`; *plan* says how many budgets are solved and
+    measured.
+    """
+    session = open_session(model, Workspace(workspace), options)
+    measured = measuring.measure(session, [estimator], progress)
+    return sweep(session, measured, estimator, allocator, plan or FrontPlan(), progress)
+
+
+def apply(policy: Policy, model: str | nn.Module | None = None, *,
+          example: tuple[Tensor, ...] | None = None, backend: str = "simulated",
+          **options: Any) -> nn.Module:
+    """The model under *policy*, as a module that runs.
+
+    *model* is a name or a module, by default the one the policy names. *example* is a tuple of
+    inputs to capture the model with; image models that say their input size need none.
+
+    Raises:
+        BadInput: the policy was made for other weights or another model.
+        Unsupported: the backend cannot run a scheme of the policy.
+    """
+    from mpsearch.steps.run import apply_policy
+
+    return apply_policy(policy, _session(policy, model, options), example, backend)
+
+
+def evaluate(policy: Policy, model: str | nn.Module | None = None, *, backend: str = "simulated",
+             workspace: str = DEFAULT, progress: ProgressBar = silent,
+             **options: Any) -> Evaluation:
+    """Run *policy* on held-out data and compare it with the float model.
+
+    *model*, ``weights`` and ``data`` default to those the policy was made with.
+
+    Raises:
+        BadInput: the policy was made for other weights or another model, or there is no data.
+    """
+    from mpsearch.steps.run import evaluate_policy
+
+    return evaluate_policy(policy, _session(policy, model, options, workspace), progress, backend)
+
+
+def _session(policy: Policy, model: str | nn.Module | None, options: dict[str, Any],
+             workspace: str = DEFAULT) -> Session:
+    """A session on the policy's own model and data, where the caller names no others."""
+    made_with = policy.provenance
+    given = {name: made_with[name] for name in ("weights", "data", "seed", "calibration_samples")
+             if made_with.get(name) is not None}
+    if model is not None and model != policy.model.source:
+        given = {}
+    return open_session(policy.model.source if model is None else model, Workspace(workspace),
+                        given | {name: value for name, value in options.items()
+                                 if value is not None})
+
+
+__all__ = ["BadInput", "FrontPlan", "Request", "Result", "allocate", "apply", "evaluate",
+           "measure", "pareto", "replace"]

@@ -1,0 +1,59 @@
+"""The simulated backend: floating-point arithmetic on numbers that went through their formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from mpsearch.core.types import Scheme, StaticRange
+from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.graph.execute import Program
+from mpsearch.graph.sites import Change
+
+
+class SimulatedModule(nn.Module):
+    """A captured model with quantized weights in place and activations quantized on the way.
+
+    Takes the model's inputs, any batch size, and returns its first floating-point output.
+    """
+
+    def __init__(self, program: Program, weights: Mapping[str, tuple[str, Tensor]],
+                 changes: Mapping[str, Mapping[str, Change]]) -> None:
+        super().__init__()
+        self._program = program
+        self._changes = changes
+        nodes = {node.name: node for node in program.parameters}
+        self._buffer_of = {}
+        for number, (layer, (node, tensor)) in enumerate(weights.items()):
+            self.register_buffer(f"weight_{number}", tensor)
+            self._buffer_of[f"weight_{number}"] = (layer, nodes[node])
+
+    def forward(self, *args: Tensor) -> Tensor:
+        """The output under the policy."""
+        stored = {node: self.get_buffer(name) for name, (_, node) in self._buffer_of.items()}
+        return self._program.run(args, self._changes, stored=stored)
+
+    def quantized_weights(self) -> dict[str, Tensor]:
+        """The dequantized weight of every quantized layer, as the model stores it."""
+        return {layer: self.get_buffer(name) for name, (layer, _) in self._buffer_of.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """Fake quantization: ``decode(encode(x))`` wherever a scheme names a format."""
+
+    def __call__(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
+                 ranges: Mapping[str, Mapping[str, StaticRange]]) -> SimulatedModule:
+        """The model under *schemes*; a layer left in float is not touched."""
+        weights: dict[str, tuple[str, Tensor]] = {}
+        changes: dict[str, dict[str, Change]] = {}
+        for layer, scheme in schemes.items():
+            if scheme.weight is not None:
+                node, tensor = fake.weights.fake_as_stored(layer, scheme.weight)
+                weights[layer] = (node.name, tensor)
+            made = fake.changes(layer, scheme, ranges.get(layer, {}), with_weight=False)
+            if made:
+                changes[layer] = made
+        return SimulatedModule(program, weights, changes)

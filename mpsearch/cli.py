@@ -1,0 +1,176 @@
+"""The command line: parse, call the api, print. No logic here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpsearch import shell
+from mpsearch.core.errors import MpsearchError
+from mpsearch.steps.request import DEFAULT_ESTIMATOR, DEFAULT_MODEL, DEFAULT_SPACE
+from mpsearch.workspace import DEFAULT
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+                  rich_markup_mode=None, help=(
+    "Find the best mixed-precision policy for a neural network within a budget, and run it."))
+
+Model = Annotated[str | None, typer.Option(
+    "--model", "-m", help="timm name, package.module:function or file.py:function; the embedded "
+    f"digits model ({DEFAULT_MODEL}) if none is given.")]
+Weights = Annotated[str | None, typer.Option(
+    help="Weights of the model: .safetensors or .pth, read without running pickled code.")]
+Data = Annotated[str | None, typer.Option(
+    "--data", "-d", help="Image folder, CSV of file,label[,split], .npz, or "
+    "package.module:function yielding batches.")]
+Space = Annotated[str, typer.Option(help="Search space: a shipped name or a TOML file.")]
+Estimator = Annotated[str, typer.Option(help="Sensitivity estimator.")]
+Allocator = Annotated[str, typer.Option(help="Allocator.")]
+Calibration = Annotated[int, typer.Option(
+    "--calibration-samples", help="Samples that estimators and activation ranges see.")]
+Evaluation = Annotated[int, typer.Option(
+    "--evaluation-samples", help="Held-out samples that policies are measured on.")]
+BatchSize = Annotated[int, typer.Option(help="Samples a batch.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+Place = Annotated[Path, typer.Option("--workspace", help="Folder of measured products.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+PolicyFile = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+@app.command()
+def measure(model: Model = None, weights: Weights = None, data: Data = None,
+            space: Space = DEFAULT_SPACE,
+            estimator: Annotated[list[str] | None, typer.Option(
+                help="Sensitivity estimator; repeat for several.")] = None,
+            calibration_samples: Calibration = 128, batch_size: BatchSize = 32, seed: Seed = 0,
+            workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
+    """Score every layer under every scheme; what is already measured is not measured again."""
+    from mpsearch import api
+    from mpsearch.steps.progress import bar
+
+    measured = api.measure(
+        model or DEFAULT_MODEL, estimators=estimator or [DEFAULT_ESTIMATOR],
+        workspace=str(workspace), progress=bar, weights=weights, data=data, space=space,
+        calibration_samples=calibration_samples, batch_size=batch_size, seed=seed)
+    shell.notes(measured.record.notes)
+    shell.answer(shell.measured_data(measured), as_json, shell.measured_tables(measured))
+
+
+@app.command()
+def allocate(budget: Annotated[list[str] | None, typer.Option(
+                 "--budget", "-b", help="4.5bpw, 3.2MiB, 5GBOPs; repeat for several.")] = None,
+             model: Model = None, weights: Weights = None, data: Data = None,
+             space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
+             allocator: Allocator = "ilp",
+             verify: Annotated[bool, typer.Option(
+                 "--verify/--no-verify", help="Run the policy and uniform ones of the same budget "
+                 "on held-out data.")] = True,
+             keep: Annotated[bool, typer.Option(
+                 "--keep", help="Keep the allocated policy even if a uniform one measures "
+                 "better.")] = False,
+             calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
+             batch_size: BatchSize = 32, seed: Seed = 0, workspace: Place = Path(DEFAULT),
+             output: Output = Path("policy.json"), as_json: Json = False) -> None:
+    """Pick one scheme a layer within the budget, check it against uniform, write the policy."""
+    from mpsearch import api
+    from mpsearch.steps.progress import bar
+
+    result = api.allocate(
+        budget or [], model or DEFAULT_MODEL, estimator=estimator, allocator=allocator,
+        verify=verify, keep=keep, workspace=str(workspace), progress=bar, weights=weights,
+        data=data, space=space, calibration_samples=calibration_samples,
+        evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed)
+    shell.notes(result.allocation.measured.record.notes)
+    files = shell.write_result(result, output)
+    shell.answer(shell.result_data(result, files), as_json, shell.result_tables(result, files))
+
+
+@app.command()
+def pareto(model: Model = None, weights: Weights = None, data: Data = None,
+           space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
+           allocator: Allocator = "ilp",
+           budget: Annotated[list[str] | None, typer.Option(
+               "--budget", "-b", help="Bits per weight to measure (as 4.5bpw); repeat. By default "
+               "a handful between floor and ceiling.")] = None,
+           points: Annotated[int, typer.Option(help="Budgets solved along the curve.")] = 25,
+           measure_points: Annotated[bool, typer.Option(
+               "--measure/--no-measure", help="Run a handful of policies and the uniform ones on "
+               "held-out data.")] = True,
+           calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
+           batch_size: BatchSize = 32, seed: Seed = 0, workspace: Place = Path(DEFAULT),
+           output: Output = Path("pareto.json"), as_json: Json = False) -> None:
+    """Sweep the budget from saved tables and draw loss against bits per weight."""
+    from mpsearch import api
+    from mpsearch.steps.progress import bar
+
+    front = api.pareto(
+        model or DEFAULT_MODEL, plan=api.FrontPlan.of(points, measure_points, budget or []),
+        estimator=estimator, allocator=allocator, workspace=str(workspace), progress=bar,
+        weights=weights, data=data, space=space, calibration_samples=calibration_samples,
+        evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed)
+    files = shell.write_front(front, output)
+    shell.answer(shell.front_data(front, files), as_json, shell.front_tables(front, files))
+
+
+@app.command()
+def run(policy: PolicyFile, model: Model = None, weights: Weights = None, data: Data = None,
+        backend: Annotated[str, typer.Option(help="Backend to run the policy on.")] = "simulated",
+        evaluation_samples: Evaluation = 512, batch_size: BatchSize = 32,
+        workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
+    """Apply a policy to its model and evaluate it on held-out data."""
+    from mpsearch import api
+    from mpsearch.core.types import Policy
+    from mpsearch.steps.progress import bar
+
+    loaded = Policy.load(str(policy))
+    evaluation = api.evaluate(
+        loaded, model, backend=backend, workspace=str(workspace), progress=bar, weights=weights,
+        data=data, evaluation_samples=evaluation_samples, batch_size=batch_size)
+    shell.answer(shell.evaluation_data(loaded, evaluation, backend), as_json,
+                 shell.evaluation_tables(loaded, evaluation))
+
+
+@app.command()
+def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
+         against: Annotated[Path | None, typer.Option(
+             help="Another policy: show the layers that differ.")] = None,
+         workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
+    """Show why each layer got its bits: its share of the loss, and what the next bits buy."""
+    from mpsearch.core.types import Policy
+    from mpsearch.workspace import Workspace
+
+    here = Policy.load(str(policy))
+    if against is not None:
+        there = Policy.load(str(against))
+        shell.answer(shell.diff_data(here, there), as_json,
+                     shell.diff_tables(here, there, str(policy), str(against)))
+        return
+    data, tables = shell.explained(here, Workspace(workspace))
+    shell.answer(data, as_json, tables)
+
+
+@app.command()
+def spaces(name: Annotated[str | None, typer.Argument(
+               help="A shipped space or a TOML file to print.")] = None,
+           as_json: Json = False) -> None:
+    """List the search spaces that come with the tool, or print one."""
+    data, tables = shell.spaces(name)
+    shell.answer(data, as_json, tables)
+
+
+def main() -> None:
+    """Run the command line: errors for people in one line, exit code 2."""
+    try:
+        app()
+    except MpsearchError as error:
+        shell.fail(str(error))
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        shell.fail(f"the system refused{place}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\nmpsearch: interrupted; finished work is kept, the same command goes "
+                         "on from there\n")
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Fake quantization of layers: what both the estimators and the simulated backend apply."""

@@ -1,0 +1,66 @@
+"""Static ranges of activations, calibrated from a bounded sample of each operand's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.formats import Format
+from mpsearch.core.types import SearchSpace
+from mpsearch.fakequant.keys import Ranges, range_key
+from mpsearch.fakequant.weights import quantizer_of
+from mpsearch.graph.execute import Program
+from mpsearch.graph.sites import Change
+from mpsearch.quantizers.base import to_static
+
+_VALUES_PER_BATCH = 1 << 16
+
+def calibrate(program: Program, space: SearchSpace,
+              batches: Iterable[tuple[Tensor, ...]]) -> Ranges:
+    """Run the float model on *batches* and fit every static activation format of *space*.
+
+    At most 65,536 values of an operand are kept for a batch: an even stride through them, with
+    the largest and the smallest.
+    """
+    wanted = _static_formats(space)
+    samples: dict[tuple[str, str], list[Tensor]] = {}
+    changes: dict[str, dict[str, Change]] = {}
+    for layer, operand in wanted:
+        kept = samples.setdefault((layer, operand), [])
+        changes.setdefault(layer, {})[operand] = _collector(kept)
+    if not wanted:
+        return {}
+    with torch.no_grad():
+        for args in batches:
+            program.run(args, changes)
+    ranges: Ranges = {}
+    for (layer, operand), formats in wanted.items():
+        values = torch.cat(samples[layer, operand])
+        fitted = quantizer_of(formats[0]).fit(values, formats)
+        ranges.setdefault(layer, {})[operand] = {
+            range_key(fmt): to_static(params) for fmt, params in zip(formats, fitted, strict=True)}
+    return ranges
+
+
+def _static_formats(space: SearchSpace) -> dict[tuple[str, str], list[Format]]:
+    wanted: dict[tuple[str, str], dict[Format, None]] = {}
+    for group in space.groups:
+        for layer in space.members(group):
+            for scheme in group.schemes:
+                own = scheme.for_kind(layer.kind)
+                for operand, fmt in (("input", own.input), ("other", own.other)):
+                    if fmt is not None and not fmt.dynamic:
+                        wanted.setdefault((layer.name, operand), {})[fmt] = None
+    return {place: list(formats) for place, formats in wanted.items()}
+
+
+def _collector(kept: list[Tensor]) -> Change:
+    def collect(values: Tensor) -> Tensor:
+        flat = values.detach().reshape(-1)
+        stride = -(-flat.numel() // _VALUES_PER_BATCH)
+        kept.append(torch.cat([flat[::stride], flat.min()[None], flat.max()[None]]).float())
+        return values
+
+    return collect

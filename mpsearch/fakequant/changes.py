@@ -1,0 +1,56 @@
+"""From a scheme to what is done to a layer's operands when the graph runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mpsearch.core.formats import Format
+from mpsearch.core.types import Scheme, StaticRange
+from mpsearch.fakequant.weights import Weights, quantizer_of
+from mpsearch.graph.layers import Layers
+from mpsearch.graph.sites import Call, Change, reduced_axes
+from mpsearch.quantizers.base import fake_quantize, from_static
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeQuantizer:
+    """Makes the changes that a scheme asks for, from fitted weights and calibrated ranges."""
+
+    layers: Layers
+    weights: Weights
+
+    def changes(self, layer: str, scheme: Scheme, ranges: Mapping[str, StaticRange],
+                *, with_weight: bool = True) -> dict[str, Change]:
+        """What *scheme* does to each operand of *layer*; static formats take their *ranges*."""
+        call = self.layers.call(layer)
+        own = scheme.for_kind(call.operation.kind)
+        made: dict[str, Change] = {}
+        if with_weight and own.weight is not None:
+            made["weight"] = self._weight(layer, own.weight)
+        for operand, fmt in (("input", own.input), ("other", own.other)):
+            if fmt is not None:
+                made[operand] = _activation(call, operand, fmt, ranges)
+        return made
+
+    def _weight(self, layer: str, fmt: Format) -> Change:
+        quantized = self.weights.fake(layer, fmt)
+        return lambda _stored: quantized
+
+
+def _activation(call: Call, operand: str, fmt: Format,
+                ranges: Mapping[str, StaticRange]) -> Change:
+    quantizer = quantizer_of(fmt)
+
+    def static(values: Tensor) -> Tensor:
+        params = from_static(ranges[operand], values.device)
+        return fake_quantize(quantizer, values, params, fmt)
+
+    def dynamic(values: Tensor) -> Tensor:
+        axes = reduced_axes(call, operand, values.dim())
+        params = quantizer.fit(values, [fmt], axes)[0]
+        return fake_quantize(quantizer, values, params, fmt, axes)
+
+    return dynamic if fmt.dynamic else static

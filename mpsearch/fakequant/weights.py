@@ -1,0 +1,105 @@
+"""Quantized weights of a model, with the parameters of all candidate formats found at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.fx import Node
+
+from mpsearch import plugins
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats import Format
+from mpsearch.core.types import Scheme
+from mpsearch.fakequant.threads import threads_for
+from mpsearch.graph.execute import Program
+from mpsearch.graph.layers import Layers
+from mpsearch.graph.sites import Call, changed_weight
+from mpsearch.quantizers.base import Params, Quantizer
+
+
+class Weights:
+    """The stored weights of a model in any of their candidate formats.
+
+    A tensor is visited once: parameters of all *formats* it may take are found together and kept;
+    codes and values are made on request and not kept.
+    """
+
+    def __init__(self, program: Program, layers: Layers) -> None:
+        self._program = program
+        self._calls = {spec.name: layers.call(spec.name) for spec in layers.specs
+                       if spec.weight is not None}
+        self._fitted: dict[tuple[Node, Format], Params] = {}
+
+    def prepare(self, layer: str, schemes: Iterable[Scheme]) -> None:
+        """Find the parameters of *layer*'s weight in every format that *schemes* give it.
+
+        Raises:
+            BadInput: the weight has values that are not finite.
+        """
+        call = self._calls.get(layer)
+        if call is None or call.parameter is None:
+            return
+        wanted = dict.fromkeys(scheme.weight for scheme in schemes if scheme.weight is not None)
+        missing = [fmt for fmt in wanted if (call.parameter, fmt) not in self._fitted]
+        kinds = dict.fromkeys(fmt.kind for fmt in missing)
+        for kind in kinds:
+            formats = [fmt for fmt in missing if fmt.kind == kind]
+            self._fit(layer, call, formats)
+
+    def fake(self, layer: str, fmt: Format) -> Tensor:
+        """The weight of *layer* after a round trip through *fmt*, output channels first."""
+        return self._round_trip(layer, self.rows(layer), fmt)
+
+    def fake_as_stored(self, layer: str, fmt: Format) -> tuple[Node, Tensor]:
+        """The parameter's node, and its value after *fmt* in the orientation it is stored in."""
+        call = self._calls[layer]
+        assert call.parameter is not None  # noqa: S101 - only weighted layers are kept
+        return call.parameter, changed_weight(
+            self._stored(call), lambda rows: self._round_trip(layer, rows, fmt), call)
+
+    def rows(self, layer: str) -> Tensor:
+        """The float weight of *layer*, output channels first."""
+        call = self._calls[layer]
+        stored = self._stored(call)
+        return stored if call.operation.rows_first else stored.transpose(-2, -1)
+
+    def encode(self, layer: str, fmt: Format) -> tuple[Tensor, Params]:
+        """Codes and parameters of *layer*'s weight in *fmt*, output channels first."""
+        params = self._params(layer, fmt)
+        return quantizer_of(fmt).encode(self.rows(layer), params, fmt), params
+
+    def _round_trip(self, layer: str, rows: Tensor, fmt: Format) -> Tensor:
+        params, quantizer = self._params(layer, fmt), quantizer_of(fmt)
+        with torch.no_grad():
+            codes = quantizer.encode(rows, params, fmt)
+            return quantizer.decode(codes, params, fmt, dtype=rows.dtype)
+
+    def _params(self, layer: str, fmt: Format) -> Params:
+        call = self._calls[layer]
+        assert call.parameter is not None  # noqa: S101 - only weighted layers are kept
+        if (call.parameter, fmt) not in self._fitted:
+            self._fit(layer, call, [fmt])
+        return self._fitted[call.parameter, fmt]
+
+    def _fit(self, layer: str, call: Call, formats: list[Format]) -> None:
+        assert call.parameter is not None  # noqa: S101 - only weighted layers are kept
+        try:
+            rows = self.rows(layer)
+            with torch.no_grad(), threads_for(elements=rows.numel()):
+                found = quantizer_of(formats[0]).fit(rows, formats)
+        except BadInput as error:
+            raise BadInput(f"the weight of layer '{layer}': {error}") from error
+        for fmt, params in zip(formats, found, strict=True):
+            self._fitted[call.parameter, fmt] = params
+
+    def _stored(self, call: Call) -> Tensor:
+        assert call.parameter is not None  # noqa: S101 - only weighted layers are kept
+        return self._program.parameters[call.parameter]
+
+
+def quantizer_of(fmt: Format) -> Quantizer:
+    """The quantizer registered for the kind of *fmt*."""
+    quantizer: Quantizer = plugins.load("quantizer", fmt.kind)()
+    return quantizer

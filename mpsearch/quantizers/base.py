@@ -1,0 +1,99 @@
+"""What a quantizer is: one definition that simulated and integer execution both follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats import Format
+from mpsearch.core.types import StaticRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """What a format needs beside the codes: float32 scales and int32 zero points, both [S, 1]."""
+
+    scale: Tensor
+    zero_point: Tensor
+
+
+class Quantizer(Protocol):
+    """Turns real numbers into integer codes and back.
+
+    *axes* are the dimensions that the layer sums over; None means all but the first, which is
+    right for a weight. See `mpsearch.quantizers.layout` for which elements then share a scale.
+    """
+
+    def fit(
+        self, x: Tensor, formats: Sequence[Format], axes: Sequence[int] | None = None
+    ) -> list[Params]:
+        """Parameters of *x* in each of *formats*, in one visit to the tensor.
+
+        Raises:
+            BadInput: the tensor is empty or has values that are not finite.
+        """
+        ...
+
+    def encode(
+        self, x: Tensor, params: Params, fmt: Format, axes: Sequence[int] | None = None
+    ) -> Tensor:
+        """Codes of *x*, int32 and of its shape, each within ``fmt.code_range``.
+
+        Raises:
+            BadInput: the tensor has values that are not finite, or does not fit *params*.
+        """
+        ...
+
+    def decode(
+        self,
+        codes: Tensor,
+        params: Params,
+        fmt: Format,
+        axes: Sequence[int] | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """The numbers that *codes* stand for, in their shape; computed in float32."""
+        ...
+
+
+def fake_quantize(
+    quantizer: Quantizer,
+    x: Tensor,
+    params: Params,
+    fmt: Format,
+    axes: Sequence[int] | None = None,
+) -> Tensor:
+    """*x* as it reads after a round trip through *fmt*, in its own dtype."""
+    return quantizer.decode(
+        quantizer.encode(x, params, fmt, axes), params, fmt, axes, dtype=x.dtype
+    )
+
+
+def to_static(params: Params) -> StaticRange:
+    """The one scale and zero point of a statically quantized activation, as plain data.
+
+    Raises:
+        BadInput: there is more than one scale.
+    """
+    if params.scale.numel() != 1:
+        raise BadInput(
+            f"a static range has one scale, not {params.scale.numel()}: "
+            "quantize static activations with granularity 'tensor'"
+        )
+    return StaticRange(
+        scale=float(params.scale.item()), zero_point=int(params.zero_point.item())
+    )
+
+
+def from_static(static: StaticRange, device: torch.device | str | None = None) -> Params:
+    """The parameters that *static* stands for: the exact inverse of `to_static`."""
+    return Params(
+        scale=torch.full((1, 1), static.scale, dtype=torch.float32, device=device),
+        zero_point=torch.full((1, 1), static.zero_point, dtype=torch.int32, device=device),
+    )

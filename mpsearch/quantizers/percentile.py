@@ -1,0 +1,74 @@
+"""Scales that clip the outermost share of a slice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.formats import Format
+from mpsearch.quantizers.absmax import Span, Start, zero_of
+from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.error import Choice, params_of
+from mpsearch.quantizers.slices import Slices
+
+# Clipped on either side. RepQ-ViT (Li et al., ICCV 2023) picks among the last three for
+# activations; 1 % is for low bit widths and short slices.
+_SHARES = (1e-2, 1e-3, 1e-4, 1e-5)
+# Longer slices are sampled: which numbers are candidates may come from a sample, because all
+# numbers judge them.
+_SORTED_AT_MOST = 1 << 20
+
+
+def percentile(slices: Slices, formats: Sequence[Format]) -> list[Params]:
+    """For each slice and format the percentile range of least squared error.
+
+    Ranges run from percentile p to 100 - p, for p of 0, 0.001, 0.01, 0.1 and 1, and always
+    contain 0. No single p is right for 2 and for 8 bits, for weights and for activations with
+    outliers, hence the choice; p = 0 is the rule `absmax`, so this is never worse.
+    """
+    starts = [Start.of(slices, fmt) for fmt in formats]
+    found: list[list[Choice]] = [[] for _ in formats]
+    for rows in slices.blocks():
+        ranges = _ranges(slices.x[rows])
+        for fmt, start, choices in zip(formats, starts, found, strict=True):
+            choices.append(_best(slices.x[rows], ranges, fmt, start.rows(rows)))
+    return [params_of(choices, start.grid)
+            for choices, start in zip(found, starts, strict=True)]
+
+
+def _ranges(x: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Percentile ranges of the rows of *x*, widest last, each with 0 inside; float64 [S, 1]."""
+    ordered = _sample(x).sort(dim=1).values.double()
+    length = ordered.shape[1]
+    cuts = dict.fromkeys(round(length * share) for share in _SHARES)
+    return [
+        (ordered[:, cut : cut + 1].clamp(max=0),
+         ordered[:, length - 1 - cut : length - cut].clamp(min=0))
+        for cut in cuts if cut
+    ]
+
+
+def _sample(x: Tensor) -> Tensor:
+    """*x*, or columns at an even stride that shares no factor with the length.
+
+    Such a stride meets every index of every inner dimension equally often, so that a tensor's
+    channels are all seen.
+    """
+    length = x.shape[1]
+    stride = -(-length // _SORTED_AT_MOST)
+    while stride > 1 and math.gcd(stride, length) > 1:
+        stride += 1
+    return x[:, ::stride]
+
+
+def _best(x: Tensor, ranges: list[tuple[Tensor, Tensor]], fmt: Format, start: Start) -> Choice:
+    scales, zeros = [start.scale], [start.zero]
+    for low, high in ranges:
+        span = Span.of(low / start.grid.unit, high / start.grid.unit, fmt)
+        scales.append(start.grid.at_least(span.reach / span.steps))
+        zeros.append(zero_of(low / start.grid.unit, scales[-1], fmt))
+    x = start.grid.to_units(x)
+    return Choice.of(x, torch.stack(scales), torch.stack(zeros), fmt).best()

@@ -1,0 +1,66 @@
+"""A tensor cut into slices, with the one statistic that every scale rule starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput
+from mpsearch.quantizers.layout import Layout
+
+# Elements worked on at once: a few copies of them stay in a core's second-level cache. A graphics
+# processor needs more to be busy.
+_BLOCK_ON_CPU = 1 << 17
+_BLOCK_ELSEWHERE = 1 << 23
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slices:
+    """Numbers *x* as [slices, length], and the smallest and largest of each slice and 0.
+
+    *low* and *high* are float64 [S, 1], so that differences of float32 numbers cannot overflow.
+    """
+
+    x: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, layout: Layout) -> Self:
+        """*x* cut as *layout* says.
+
+        Raises:
+            BadInput: *x* is empty, or has values that are not finite.
+        """
+        if x.numel() == 0:
+            raise BadInput(f"cannot quantize an empty tensor of shape {tuple(x.shape)}")
+        x = layout.to_slices(x.detach())
+        low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+        check_finite(low, high)
+        return cls(x=x, low=low.double().clamp(max=0), high=high.double().clamp(min=0))
+
+    def blocks(self) -> Iterator[slice]:
+        """Runs of whole slices, each small enough to work on at once (or a single slice)."""
+        rows = max(1, block_size(self.x) // self.x.shape[1])
+        for start in range(0, len(self.x), rows):
+            yield slice(start, start + rows)
+
+
+def check_finite(low: Tensor, high: Tensor) -> None:
+    """Refuse a tensor whose extremes are *low* and *high* if any of its values is not finite.
+
+    Raises:
+        BadInput: an extreme is NaN or infinite (NaN wins every comparison in torch).
+    """
+    if not bool((low.isfinite() & high.isfinite()).all()):
+        raise BadInput("cannot quantize: the tensor has values that are not finite (NaN or "
+                       "infinite): check the weights and the data that led to it")
+
+
+def block_size(x: Tensor) -> int:
+    """How many elements to work on at once where *x* is."""
+    return _BLOCK_ON_CPU if x.device.type == "cpu" else _BLOCK_ELSEWHERE

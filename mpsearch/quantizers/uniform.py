@@ -1,0 +1,96 @@
+"""The uniform integer quantizer: a value is (code - zero point) * scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats import Format, ScaleRule
+from mpsearch.quantizers.absmax import absmax
+from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.layout import Layout, layout_of
+from mpsearch.quantizers.least_squares import least_squares
+from mpsearch.quantizers.percentile import percentile
+from mpsearch.quantizers.slices import Slices, check_finite
+
+_RULES: dict[ScaleRule, Callable[[Slices, Sequence[Format]], list[Params]]] = {
+    "absmax": absmax,
+    "percentile": percentile,
+    "least_squares": least_squares,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uniform:
+    """Round to the nearest code, ties to even, and clip to the code range.
+
+    Arithmetic is float32 on every input. 0.0 always has a code, and comes back as 0.0.
+    """
+
+    def fit(
+        self, x: Tensor, formats: Sequence[Format], axes: Sequence[int] | None = None
+    ) -> list[Params]:
+        """Parameters of *x* in each of *formats*; formats of one layout share its statistics.
+
+        Stored scales are rounded as they are stored (see `ScaleGrid`) before they are judged.
+
+        Raises:
+            BadInput: the tensor is empty or has values that are not finite.
+        """
+        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
+        found: dict[int, Params] = {}
+        for layout in dict.fromkeys(layouts):
+            slices = Slices.of(x, layout)
+            for name, rule in _RULES.items():
+                chosen = [i for i, fmt in enumerate(formats)
+                          if layouts[i] == layout and fmt.scale == name]
+                if chosen:
+                    results = rule(slices, [formats[i] for i in chosen])
+                    found.update(zip(chosen, results, strict=True))
+        return [found[i] for i in range(len(formats))]
+
+    def encode(
+        self, x: Tensor, params: Params, fmt: Format, axes: Sequence[int] | None = None
+    ) -> Tensor:
+        """Codes of *x*, int32 and of its shape, each within ``fmt.code_range``.
+
+        Raises:
+            BadInput: the tensor has values that are not finite, or does not fit *params*.
+        """
+        layout = _checked(layout_of(x.shape, fmt, axes), params)
+        rows = layout.to_slices(x.detach())
+        if rows.numel():
+            check_finite(rows.amin(), rows.amax())
+        codes = (rows.float() / params.scale).round_().add_(params.zero_point)
+        return layout.from_slices(codes.clamp_(*fmt.code_range).to(torch.int32)).contiguous()
+
+    def decode(
+        self,
+        codes: Tensor,
+        params: Params,
+        fmt: Format,
+        axes: Sequence[int] | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """The numbers that *codes* stand for, in their shape; computed in float32.
+
+        Raises:
+            BadInput: the codes do not fit *params*.
+        """
+        layout = _checked(layout_of(codes.shape, fmt, axes), params)
+        steps = (layout.to_slices(codes) - params.zero_point).float()
+        return layout.from_slices(steps.mul_(params.scale).to(dtype)).contiguous()
+
+
+def _checked(layout: Layout, params: Params) -> Layout:
+    if len(params.scale) != layout.slices:
+        raise BadInput(
+            f"{len(params.scale)} scales for a tensor of shape {layout.shape} that needs "
+            f"{layout.slices}: fit the parameters on a tensor of this shape"
+        )
+    return layout

@@ -1,0 +1,63 @@
+"""One look for every picture, and the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import io as streams
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpsearch.core import io
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe & Ito, "Color Universal Design" (2008): told apart under every colour blindness
+BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
+
+LOOK: dict[str, Any] = {
+    "font.family": "DejaVu Sans", "font.size": 9.0, "text.color": INK,
+    "text.parse_math": False,  # names of layers and models are not formulas
+    "axes.edgecolor": GREY, "axes.labelcolor": INK, "axes.linewidth": 0.8,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": "#E6E6E6", "grid.linewidth": 0.7,
+    "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "legend.frameon": False, "figure.facecolor": "white", "savefig.facecolor": "white",
+    "svg.hashsalt": "mpsearch", "svg.fonttype": "path", "path.simplify": False,
+}
+_METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+_PLAIN = (1e-4, 1e5)
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write *figure* as ``stem.png`` (150 dpi) and ``stem.svg``, each whole or not at all.
+
+    Raises:
+        BadInput: the place cannot be written.
+    """
+    paths = []
+    for kind, metadata in _METADATA.items():
+        buffer = streams.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        paths.append(stem.with_name(f"{stem.name}.{kind}"))
+        io.write(paths[-1], buffer.getvalue())
+    return paths
+
+
+def decimal(value: float) -> str:
+    """A tick of a logarithmic axis: ``0.05``, or ``2·10⁻⁵`` where zeros would pile up."""
+    if not _PLAIN[0] < value < _PLAIN[1]:
+        exponent = math.floor(math.log10(value) + 1e-9)
+        mantissa = f"{value / 10**exponent:.3g}"
+        power = "10" + str(exponent).translate(_SUPERSCRIPTS)
+        return power if mantissa == "1" else f"{mantissa}·{power}"
+    return f"{value:.6g}"
+
+
+def short(text: str, length: int) -> str:
+    """*text* cut at its start, where paths and layer names say least."""
+    return text if len(text) <= length else "…" + text[len(text) - length + 1:]

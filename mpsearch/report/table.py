@@ -1,0 +1,143 @@
+"""The tables a person reads: what was allocated, how it compares, and layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mpsearch.core.budget import Budget
+from mpsearch.core.types import Kind, Policy, Scheme, Totals
+from mpsearch.report.front import MeasuredPoint
+from mpsearch.report.grid import Grid, numbers, words
+from mpsearch.report.units import (
+    NOTHING,
+    human_bops,
+    human_bytes,
+    human_metric,
+    number,
+    percent,
+    with_error,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRow:
+    """One budget: what was reached, and the least and most the search space could reach."""
+
+    budget: Budget
+    achieved: float
+    floor: float
+    ceiling: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an allocation came to: *bound* is the proven lower bound of the predicted loss."""
+
+    totals: Totals
+    bound: float
+    status: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow:
+    """One layer of a policy.
+
+    *share* is its part of the predicted loss. *gain_per_kib* is the loss that a KiB more would
+    save on the way to *next_scheme*; both are None where there is nothing better.
+    """
+
+    name: str
+    kind: Kind
+    weights: int
+    scheme: Scheme
+    share: float | None = None
+    gain_per_kib: float | None = None
+    next_scheme: Scheme | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Measured policies side by side: *chosen* is a label, *verdicts* one line a label."""
+
+    points: tuple[MeasuredPoint, ...]
+    chosen: str | None = None
+    verdicts: Mapping[str, str] = field(default_factory=dict)
+
+
+def budgets(rows: Sequence[BudgetRow]) -> Grid:
+    """Requested, achieved and reachable, one row a budget."""
+    return Grid(title="Budgets", columns=words("budget") + numbers(
+        "requested", "achieved", "least possible", "most possible"), rows=tuple(
+            (row.budget.text, *(human_metric(row.budget.metric, value) for value in (
+                row.budget.limit, row.achieved, row.floor, row.ceiling))) for row in rows))
+
+
+def outcome(result: Outcome) -> Grid:
+    """Loss, bound and status, and what the policy weighs, one fact a row."""
+    totals = result.totals
+    facts = (
+        ("predicted loss", f"{number(totals.predicted_loss)} {result.unit}"),
+        ("proven lower bound", f"{number(result.bound)} {result.unit}"),
+        ("status", result.status),
+        ("bits per weight", f"{totals.bits_per_weight:.3f}"),
+        ("quantized weights", human_bytes(totals.size_bits / 8)),
+        ("whole file", human_bytes(totals.file_bytes)),
+        ("bit operations per sample", human_bops(totals.bops)),
+    )
+    return Grid(title="Allocation", columns=words("") + numbers("value"), rows=facts)
+
+
+def comparison(compared: Comparison) -> Grid:
+    """The measured policies, smallest first, the chosen one stressed."""
+    points = sorted(compared.points, key=lambda point: (point.bits_per_weight, point.label))
+    rows = tuple(_comparison_row(point, compared.verdicts.get(point.label, ""))
+                 for point in points)
+    strong = frozenset(i for i, p in enumerate(points) if p.label == compared.chosen)
+    columns = words("policy") + numbers("bits/weight", "file", "KL (nats)", "same top-1",
+                                        "correct top-1") + words("against chosen")
+    return Grid(title=_comparison_title(points), columns=columns, rows=rows, strong=strong)
+
+
+def layers(rows: Sequence[LayerRow], *, unit: str) -> Grid:
+    """One row a layer in the given order; *unit* is that of the predicted loss."""
+    return Grid(title="Layers", columns=words("layer", "kind") + numbers("weights") + words(
+        "scheme") + numbers("share of loss", f"gain ({unit}/KiB)") + words("next scheme"),
+        rows=tuple(_layer_row(row) for row in rows))
+
+
+def difference(here: Policy, there: Policy, *, labels: tuple[str, str] = ("here", "there")) -> Grid:
+    """The layers on which two policies differ, and their totals at the end."""
+    changed = here.diff(there)
+    rows = [(name, _scheme(one), _scheme(other)) for name, (one, other) in changed.items()]
+    sizes = [f"{p.totals.bits_per_weight:.3f}" for p in (here, there)]
+    files = [human_bytes(policy.totals.file_bytes) for policy in (here, there)]
+    facts = (("bits per weight", *sizes), ("whole file", *files))
+    count = len(here.layers.keys() | there.layers.keys())
+    return Grid(title=f"{len(changed)} of {count} layers differ", columns=words("layer", *labels),
+                rows=(*rows, *facts), strong=frozenset({len(rows), len(rows) + 1}))
+
+
+def _comparison_title(points: Sequence[MeasuredPoint]) -> str:
+    samples = max((point.evaluation.samples for point in points), default=0)
+    top1 = next((point.evaluation.float_top1 for point in points), None)
+    float_model = "" if top1 is None else f", float model {percent(top1)} correct"
+    return f"Measured on {samples} held-out samples{float_model}"
+
+
+def _comparison_row(point: MeasuredPoint, verdict: str) -> tuple[str, ...]:
+    measured = point.evaluation
+    return (point.label, f"{point.bits_per_weight:.3f}", human_bytes(point.file_bytes),
+            with_error(measured.kl, measured.kl_stderr),
+            percent(measured.agreement, measured.agreement_stderr),
+            percent(measured.top1, measured.top1_stderr), verdict)
+
+
+def _layer_row(row: LayerRow) -> tuple[str, ...]:
+    return (row.name, row.kind, f"{row.weights:,}" if row.weights else NOTHING, str(row.scheme),
+            percent(row.share), number(row.gain_per_kib), _scheme(row.next_scheme))
+
+
+def _scheme(scheme: Scheme | None) -> str:
+    return NOTHING if scheme is None else str(scheme)

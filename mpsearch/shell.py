@@ -1,0 +1,221 @@
+"""What the command line prints and writes: results as one JSON object or as tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mpsearch.core import io
+from mpsearch.core.types import Evaluation, Policy
+from mpsearch.report import table
+from mpsearch.report.front import Front, MeasuredPoint, save_front
+from mpsearch.report.grid import Grid, numbers, words
+from mpsearch.report.picture import draw
+from mpsearch.report.units import number, percent, with_error
+
+if TYPE_CHECKING:
+    from mpsearch.api import Result
+    from mpsearch.steps.measure import Measured
+    from mpsearch.workspace import Workspace
+
+Tables = Sequence[Grid | str]
+
+
+def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
+    """Print *data* as one JSON object, or *tables* for a person, on standard output."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    from rich.console import Console
+
+    console = Console(soft_wrap=False, highlight=False)
+    for part in tables:
+        if isinstance(part, str):
+            console.print(part, markup=False, soft_wrap=True)
+        else:
+            console.print(part.rich())
+
+
+def notes(lines: Sequence[str]) -> None:
+    """What the user should know, on standard error."""
+    for line in lines:
+        sys.stderr.write(f"note: {line}\n")
+
+
+def fail(message: str) -> NoReturn:
+    """One line on standard error, exit code 2."""
+    sys.stderr.write(f"mpsearch: error: {' '.join(message.split())}\n")
+    sys.exit(2)
+
+
+def measured_data(measured: Measured) -> dict[str, Any]:
+    """What `measure` prints with ``--json``."""
+    space = measured.record.space
+    return {"study": measured.key, "model": io.to_data(measured.record.model),
+            "layers": len(space.layers), "groups": len(space.groups),
+            "weights": space.weights, "measured_units": measured.new_units,
+            "resumed_units": measured.resumed_units,
+            "tables": {name: io.to_data(scores) for name, scores in measured.tables.items()},
+            "notes": list(measured.record.notes)}
+
+
+def measured_tables(measured: Measured) -> Tables:
+    """A row a group: its layers, and its scores from the cheapest scheme to the dearest."""
+    space = measured.record.space
+    grids: list[Grid | str] = []
+    for name, scores in measured.tables.items():
+        rows = tuple(
+            (group.name, str(len(group.layers)), str(len(group.schemes)), number(row[0]),
+             number(row[-1])) for group, row in zip(space.groups, scores.values, strict=True))
+        grids.append(Grid(title=f"{name} ({scores.unit})", columns=words("group") + numbers(
+            "layers", "schemes", "score of the first", "score of the last"), rows=rows))
+    done = (f"{measured.new_units} units measured, {measured.resumed_units} taken from an "
+            "interrupted run" if measured.new_units or measured.resumed_units else
+            "everything was measured before: nothing was measured anew")
+    return [*grids, done]
+
+
+def write_result(result: Result, output: Path) -> list[Path]:
+    """Write the policy, and beside it the front and its pictures if there is one."""
+    result.policy.save(str(output))
+    if result.front is None:
+        return [output]
+    stem = output.with_name(f"{output.stem}.front")
+    return [output, *_front_files(result.front, Path(f"{stem}.json"), stem)]
+
+
+def write_front(front: Front, output: Path) -> list[Path]:
+    """Write a front's numbers and pictures."""
+    return _front_files(front, output, output.with_suffix(""))
+
+
+def _front_files(front: Front, path: Path, stem: Path) -> list[Path]:
+    save_front(front, path)
+    return [path, *draw(front, stem)]
+
+
+def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
+    """What `allocate` prints with ``--json``."""
+    policy, selection = result.policy, result.allocation.selection
+    budgets = [{"budget": str(row.budget), "metric": row.budget.metric,
+                "requested": row.budget.limit, "achieved": row.shown(total),
+                "floor": row.floor, "ceiling": row.ceiling}
+               for row, total in _achieved(result)]
+    measured = result.allocation.measured
+    return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
+            "bound": selection.bound, "objective": selection.objective,
+            "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
+            "verification": policy.provenance["verification"],
+            "layers": {name: str(scheme) for name, scheme in policy.layers.items()},
+            "measured_units": measured.new_units, "files": [str(path) for path in files],
+            "notes": list(measured.record.notes)}
+
+
+def result_tables(result: Result, files: Sequence[Path]) -> Tables:
+    """Budgets, outcome, comparison with uniform, and the files that were written."""
+    allocation = result.allocation
+    rows = [table.BudgetRow(budget=row.budget, achieved=row.shown(total), floor=row.floor,
+                            ceiling=row.ceiling) for row, total in _achieved(result)]
+    outcome = table.Outcome(totals=result.policy.totals, bound=allocation.selection.bound,
+                            status=allocation.selection.status, unit=allocation.losses.unit)
+    parts: list[Grid | str] = [table.budgets(rows), table.outcome(outcome)]
+    if result.verification is not None and result.front is not None:
+        verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
+                    if c.against}
+        parts += [table.comparison(table.Comparison(
+            points=result.front.measured, chosen=result.verification.winner.label,
+            verdicts=verdicts)), _verdict(result)]
+    return [*parts, f"wrote {', '.join(map(str, files))}"]
+
+
+def _achieved(result: Result) -> list[tuple[Any, float]]:
+    """Each budget's row with the table total of the returned policy."""
+    allocation, winner = result.allocation, result.verification and result.verification.winner
+    choice = winner.choice if winner else allocation.selection.choice
+    return [(row, row.table.total(choice)) for row in allocation.budgets]
+
+
+def _verdict(result: Result) -> str:
+    verification = result.verification
+    assert verification is not None  # noqa: S101 - the caller checked
+    better = [candidate.label for candidate in verification.better]
+    if not verification.uniform:
+        return "no uniform policy of this space meets the budget"
+    if not better:
+        return "no uniform policy of the same budget is better beyond noise"
+    if verification.winner is verification.allocated:
+        return f"{', '.join(better)} measured better; the allocated policy is kept as asked"
+    return (f"{verification.winner.label} measured better than the allocated policy beyond noise "
+            "and is returned instead (--keep returns the allocated one)")
+
+
+def front_data(front: Front, files: Sequence[Path]) -> dict[str, Any]:
+    """What `pareto` prints with ``--json``."""
+    return {**io.to_data(front), "files": [str(path) for path in files]}
+
+
+def front_tables(front: Front, files: Sequence[Path]) -> Tables:
+    """The measured points, and the files that were written."""
+    parts: list[Grid | str] = []
+    if front.measured:
+        parts.append(table.comparison(table.Comparison(points=front.measured)))
+    return [*parts, f"{len(front.predicted)} policies on the predicted front of "
+            f"{front.estimator}", f"wrote {', '.join(map(str, files))}"]
+
+
+def evaluation_data(policy: Policy, evaluation: Evaluation, backend: str) -> dict[str, Any]:
+    """What `run` prints with ``--json``."""
+    return {**io.to_data(evaluation), "backend": backend, "totals": io.to_data(policy.totals)}
+
+
+def evaluation_tables(policy: Policy, evaluation: Evaluation) -> Tables:
+    """The policy's measures in words."""
+    point = MeasuredPoint(
+        label=policy.model.source, bits_per_weight=policy.totals.bits_per_weight,
+        file_bytes=policy.totals.file_bytes, evaluation=evaluation, kind="allocated")
+    summary = (f"KL to the float model {with_error(evaluation.kl, evaluation.kl_stderr)} nats, "
+               f"agreement {percent(evaluation.agreement, evaluation.agreement_stderr)}")
+    return [table.comparison(table.Comparison(points=(point,))), summary]
+
+
+def explained(policy: Policy, workspace: Workspace) -> tuple[dict[str, Any], Tables]:
+    """What `show` prints: a row a layer."""
+    from mpsearch.steps.explain import explain
+
+    rows, unit = explain(policy, workspace)
+    data = {"model": io.to_data(policy.model), "totals": io.to_data(policy.totals), "unit": unit,
+            "layers": [io.to_data(row) for row in rows]}
+    parts: list[Grid | str] = [table.layers(rows, unit=unit or "loss")]
+    if not unit:
+        parts.append(f"{workspace.root} does not hold the scores this policy was made from: give "
+                     "--workspace to see shares and gains")
+    return data, parts
+
+
+def diff_data(here: Policy, there: Policy) -> dict[str, Any]:
+    """What `show --against` prints with ``--json``."""
+    return {"differences": {name: [str(side) if side else None for side in pair]
+                            for name, pair in here.diff(there).items()},
+            "totals": [io.to_data(here.totals), io.to_data(there.totals)]}
+
+
+def diff_tables(here: Policy, there: Policy, here_label: str, there_label: str) -> Tables:
+    """The layers on which two policies differ."""
+    return [table.difference(here, there, labels=(here_label, there_label))]
+
+
+def spaces(name: str | None) -> tuple[dict[str, Any], Tables]:
+    """What `spaces` prints: the shipped ones, or the text of one."""
+    from mpsearch.spaces import load_space, shipped
+
+    if name is None:
+        loaded = {each: load_space(each) for each in shipped()}
+        grid = Grid(title="Search spaces", columns=words("name", "description"), rows=tuple(
+            (each, space.description) for each, space in loaded.items()))
+        return {each: space.description for each, space in loaded.items()}, [grid]
+    space = load_space(name)
+    text = Path(shipped().get(name, Path(name))).read_text(encoding="utf-8")
+    return {"name": space.name, "description": space.description, "toml": text}, [text]

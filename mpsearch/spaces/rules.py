@@ -1,0 +1,58 @@
+"""A search space as written: its rules, before they meet a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from mpsearch.core.formats import Format
+from mpsearch.core.types import Kind
+
+Menu = tuple[Format, ...]
+"""The formats one operand may take, in the order written; empty leaves it in float."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One ``[[rule]]``: the layers it matches and what it sets for them.
+
+    The fields are the keys of the grammar. A matcher that is None matches every layer; a setting
+    that is None leaves what earlier rules set. *number* counts the rules of a file from 1.
+    """
+
+    number: int
+
+    kind: tuple[Kind, ...] | None = None
+    layer: tuple[str, ...] | None = None
+    position: int | str | None = None
+
+    weight: Menu | None = None
+    input: Menu | None = None
+    other: Menu | None = None
+    pin: int | None = None
+    float: bool | None = None
+    include_float: bool | None = None
+    min_bits: int | None = None
+    max_bits: int | None = None
+    tie: bool | Literal["parent"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """The rules of a search space, in order. *source* names the file in messages."""
+
+    name: str
+    description: str
+    rules: tuple[Rule, ...]
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the name and the rules, with every default written out.
+
+        Comments, layout, the description and the place of the file do not change it.
+        """
+        content = {"name": self.name, "rules": [asdict(rule) for rule in self.rules]}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,58 @@
+"""Tables and budgets in, one scheme a group out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mpsearch import plugins
+from mpsearch.allocate.problem import Problem
+from mpsearch.allocate.selection import Selection
+from mpsearch.core.budget import Budget
+from mpsearch.core.types import ScoreTable, Totals
+from mpsearch.steps.choice import Choice, totals_of
+from mpsearch.steps.limits import Row, rows
+from mpsearch.steps.measure import Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """A solved problem: what was asked, what was chosen, and what is proven about it."""
+
+    measured: Measured
+    estimator: str
+    allocator: dict[str, Any]
+    budgets: tuple[Row, ...]
+    problem: Problem
+    selection: Selection
+    totals: Totals
+
+    @property
+    def losses(self) -> ScoreTable:
+        """The table whose total was minimised."""
+        return self.measured.tables[self.estimator]
+
+    def meets(self, choice: Choice) -> bool:
+        """Whether another choice keeps to every budget too."""
+        return self.problem.meets(choice)
+
+
+def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
+             allocator: str = "ilp") -> Allocation:
+    """Choose the schemes of least total *estimator* loss within all *budgets*.
+
+    Raises:
+        Infeasible: a budget, or all of them together, cannot be met.
+        BadInput: no budget.
+    """
+    limited = rows(budgets, measured)
+    losses = measured.tables[estimator]
+    problem = Problem.from_tables(losses, [row.table for row in limited],
+                                  [row.limit for row in limited])
+    solve = plugins.load("allocator", allocator)()
+    selection: Selection = solve(problem)
+    return Allocation(
+        measured=measured, estimator=estimator, budgets=tuple(limited), problem=problem,
+        allocator={"name": allocator, **asdict(solve)}, selection=selection,
+        totals=totals_of(measured, selection.choice, losses))

@@ -1,0 +1,82 @@
+"""What a choice of schemes weighs and costs, and the uniform choices to compare it with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpsearch.core.formats import Format
+from mpsearch.core.types import Group, Scheme, ScoreTable, SearchSpace, StaticRange, Totals
+from mpsearch.fakequant.keys import chosen_ranges
+from mpsearch.steps.measure import Measured
+from mpsearch.steps.measurement import Runnable
+
+Choice = tuple[int, ...]
+"""A scheme index for every group."""
+
+
+def schemes_of(space: SearchSpace, choice: Sequence[int]) -> dict[str, Scheme]:
+    """The scheme of every layer, in order of execution."""
+    chosen = {layer: group.schemes[k] for group, k in zip(space.groups, choice, strict=True)
+              for layer in group.layers}
+    return {layer.name: chosen[layer.name].for_kind(layer.kind) for layer in space.layers}
+
+
+def ranges_of(measured: Measured, schemes: dict[str, Scheme]) -> dict[str, dict[str, StaticRange]]:
+    """The calibrated ranges that *schemes* need, by layer and operand."""
+    found = {layer: chosen_ranges(measured.record.ranges, layer,
+                                  {"input": scheme.input, "other": scheme.other})
+             for layer, scheme in schemes.items()}
+    return {layer: ranges for layer, ranges in found.items() if ranges}
+
+
+def runnable(measured: Measured, choice: Sequence[int]) -> Runnable:
+    """The policy of *choice*, as a backend runs it."""
+    schemes = schemes_of(measured.record.space, choice)
+    return Runnable(schemes=schemes, ranges=ranges_of(measured, schemes))
+
+
+def totals_of(measured: Measured, choice: Sequence[int], losses: ScoreTable) -> Totals:
+    """Size, BOPs and predicted loss of *choice*."""
+    costs, weights = measured.costs(), measured.record.space.weights
+    size = int(costs["size"].total(choice))
+    return Totals(
+        weights=weights, size_bits=size, bits_per_weight=size / weights if weights else 0.0,
+        file_bytes=-(-size // 8) + measured.record.other_bytes, bops=costs["bops"].total(choice),
+        predicted_loss=losses.total(choice))
+
+
+def uniform_choices(space: SearchSpace) -> dict[str, Choice]:
+    """One choice for every scheme of the menu: each group takes that scheme, or what is nearest.
+
+    A group whose menu lacks the scheme (a pin, another kind of layer) takes the candidate whose
+    widths are closest, the wider one of two. Equal choices are listed once.
+    """
+    weighted = [group for group in space.groups if any(s.weight for s in group.schemes)]
+    menu = dict.fromkeys(scheme for group in weighted or space.groups for scheme in group.schemes)
+    found: dict[Choice, str] = {}
+    for scheme in menu:
+        choice = tuple(_nearest(group, scheme) for group in space.groups)
+        found.setdefault(choice, f"uniform {scheme}")
+    return {label: choice for choice, label in found.items()}
+
+
+def _nearest(group: Group, wanted: Scheme) -> int:
+    return min(range(len(group.schemes)),
+               key=lambda k: (_distance(group.schemes[k], wanted), -_bits(group.schemes[k])))
+
+
+def _distance(scheme: Scheme, wanted: Scheme) -> float:
+    pairs = ((scheme.weight, wanted.weight), (scheme.input, wanted.input),
+             (scheme.other, wanted.other or wanted.input))
+    return sum(_apart(have, want) for have, want in pairs)
+
+
+def _apart(have: Format | None, want: Format | None) -> float:
+    if have is None or want is None:
+        return 0.0 if have is want else 32.0 if want is None else 0.0
+    other_layout = (have.granularity, have.symmetric) != (want.granularity, want.symmetric)
+    return abs(have.bits - want.bits) + 0.5 * other_layout
+
+
+def _bits(scheme: Scheme) -> int:
+    return sum(fmt.bits for fmt in (scheme.weight, scheme.input, scheme.other) if fmt)

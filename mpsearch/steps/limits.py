@@ -1,0 +1,82 @@
+"""Budgets as rows of the allocation problem, and totals back in the budget's own unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mpsearch.core.budget import Budget
+from mpsearch.core.errors import BadInput, Infeasible, Unsupported
+from mpsearch.core.types import ScoreTable
+from mpsearch.steps.measure import Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One budget as a limit on a cost table: ``total * factor + offset`` is in its own unit."""
+
+    budget: Budget
+    table: ScoreTable
+    factor: float
+    offset: float
+
+    @property
+    def limit(self) -> float:
+        """The most the table's total may be."""
+        return (self.budget.limit - self.offset) / self.factor
+
+    def shown(self, total: float) -> float:
+        """A total of the table in the budget's unit."""
+        return total * self.factor + self.offset
+
+    @property
+    def floor(self) -> float:
+        """The least total any choice has, in the budget's unit."""
+        return self.shown(math.fsum(min(row) for row in self.table.values))
+
+    @property
+    def ceiling(self) -> float:
+        """The greatest total any choice has, in the budget's unit."""
+        return self.shown(math.fsum(max(row) for row in self.table.values))
+
+
+def rows(budgets: Sequence[Budget], measured: Measured) -> list[Row]:
+    """The budgets as rows, each checked to be within reach.
+
+    Raises:
+        BadInput: no budget, or bits per weight of a model without weights.
+        Infeasible: a budget below what the cheapest schemes need; the message names the floor.
+        Unsupported: a latency budget, for which there is no measured table.
+    """
+    if not budgets:
+        raise BadInput("give at least one budget, such as 4.5bpw, 12MiB or 5GBOPs")
+    made = [_row(budget, measured) for budget in budgets]
+    for row in made:
+        if row.budget.limit < row.floor:
+            raise Infeasible(f"the budget {row.budget} cannot be met: the floor of this space is "
+                             f"{floor_text(row)}; ask for at least that, or offer cheaper schemes")
+    return made
+
+
+def floor_text(row: Row) -> str:
+    """The floor as a budget that can be typed and met: rounded up, with the unit asked in."""
+    unit = row.budget.text.lstrip("0123456789.eE+- ")
+    per_unit = row.budget.limit / Budget.parse(f"1{unit}").limit
+    value = row.floor / (row.budget.limit / per_unit)
+    digits = max(0, 3 - math.floor(math.log10(value))) if value > 0 else 3
+    return f"{math.ceil(value * 10**digits) / 10**digits:.{digits}f}{unit}"
+
+
+def _row(budget: Budget, measured: Measured) -> Row:
+    costs, record = measured.costs(), measured.record
+    if budget.metric == "bits_per_weight":
+        if not record.space.weights:
+            raise BadInput(f"the budget {budget} counts bits per weight and the space has none")
+        return Row(budget=budget, table=costs["size"], factor=1 / record.space.weights, offset=0)
+    if budget.metric == "file_bytes":
+        return Row(budget=budget, table=costs["size"], factor=1 / 8, offset=record.other_bytes)
+    if budget.metric == "bops":
+        return Row(budget=budget, table=costs["bops"], factor=1, offset=0)
+    raise Unsupported(f"the budget {budget} is a latency, for which no table is measured: give "
+                      "bits per weight, a file size or BOPs")

@@ -1,0 +1,47 @@
+"""From a session to a study: resolve the space, calibrate, and leave the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.types import SearchSpace
+from mpsearch.fakequant.activations import calibrate
+from mpsearch.fakequant.keys import Ranges
+from mpsearch.sensitivity.study import Study
+from mpsearch.sources.batch import Batch
+from mpsearch.spaces import load_space, resolve
+from mpsearch.steps.capture import Captured
+from mpsearch.steps.record import StudyRecord
+from mpsearch.steps.session import Session
+
+
+def prepare(session: Session) -> tuple[Study, StudyRecord]:
+    """Load, capture, resolve the space and calibrate; the record goes into the workspace.
+
+    Raises:
+        BadInput: anything wrong with the model, the data or the space.
+        Unsupported: the model cannot be captured.
+    """
+    captured, batches = session.captured, session.calibration
+    space, unmatched = resolve(load_space(session.request.space), captured.layers.specs)
+    inputs: Sequence[Batch] = batches.batches if batches else ()
+    ranges = _calibrated(captured, space, inputs)
+    notes = [*session.loaded.notes, *captured.notes, *unmatched]
+    if batches is not None and batches.note:
+        notes.append(batches.note)
+    record = StudyRecord(model=captured.model, space=space, other_bytes=captured.other_bytes,
+                         data_digest=batches.digest if batches else "", ranges=ranges,
+                         notes=tuple(notes))
+    session.workspace.save("studies", session.key, record)
+    study = Study(space=space, program=captured.program, shapes=captured.shapes,
+                  fake=captured.fake, ranges=ranges, seed=session.request.seed, batches=inputs)
+    return study, record
+
+
+def _calibrated(captured: Captured, space: SearchSpace, inputs: Sequence[Batch]) -> Ranges:
+    static = any(fmt is not None and not fmt.dynamic for group in space.groups
+                 for scheme in group.schemes for fmt in (scheme.input, scheme.other))
+    if static and not inputs:
+        raise BadInput("this space quantizes activations with calibrated ranges: give --data")
+    return calibrate(captured.program, space, (batch.args for batch in inputs))

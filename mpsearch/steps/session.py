@@ -1,0 +1,99 @@
+"""One request at work: the model is loaded and captured once, and only if it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mpsearch.core.errors import BadInput
+from mpsearch.steps.request import Request
+from mpsearch.workspace import Workspace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mpsearch.sources.batch import Batches
+    from mpsearch.sources.model import LoadedModel
+    from mpsearch.steps.capture import Captured
+
+
+class Session:
+    """A request, its workspace, and the loaded model once something needs it."""
+
+    def __init__(self, request: Request, workspace: Workspace) -> None:
+        self.request = request
+        self.workspace = workspace
+
+    @cached_property
+    def key(self) -> str:
+        """Key of what is measured for this request."""
+        return self.request.study_key()
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The model, frozen and in evaluation mode."""
+        from mpsearch.sources.model import load_model
+
+        return load_model(self.request.model, self.request.weights)
+
+    @cached_property
+    def calibration(self) -> Batches | None:
+        """The calibration batches, None without data."""
+        return self._split("calibration", self.request.calibration_samples)
+
+    @cached_property
+    def evaluation(self) -> Batches:
+        """The held-out batches.
+
+        Raises:
+            BadInput: there is no data.
+        """
+        batches = self._split("evaluation", self.request.evaluation_samples)
+        if batches is None:
+            raise BadInput("measuring a policy needs data: give --data (an image folder, a CSV, an "
+                           ".npz or package.module:function)")
+        return batches
+
+    @cached_property
+    def captured(self) -> Captured:
+        """The model as a program with its layers."""
+        from mpsearch.steps.capture import capture, example_inputs
+
+        batches = self.calibration
+        example = batches.batches[0].args if batches else example_inputs(self.loaded)
+        return capture(self.loaded.module, example, source=self.request.model)
+
+    def _split(self, split: Any, samples: int) -> Batches | None:
+        from mpsearch.sources.data import load_data
+
+        spec = self.request.data_spec
+        if spec is None:
+            return None
+        return load_data(spec, self.loaded.preprocessing, split=split, samples=samples,
+                         batch_size=self.request.batch_size, seed=self.request.seed)
+
+
+def open_session(model: str | nn.Module | None, workspace: Workspace,
+                 options: Mapping[str, Any]) -> Session:
+    """A session on a model given by name, as a module, or by default the embedded one.
+
+    Raises:
+        BadInput: an option that `Request` does not have.
+    """
+    if model is None or isinstance(model, str):
+        return Session(_request(options if model is None else {**options, "model": model}),
+                       workspace)
+    from mpsearch.steps.objects import ObjectSession
+
+    options = dict(options)
+    return ObjectSession(model, options.pop("data", None), _request(
+        {**options, "model": f"{type(model).__module__}.{type(model).__qualname__}"}), workspace)
+
+
+def _request(options: Mapping[str, Any]) -> Request:
+    try:
+        return Request(**options)
+    except TypeError as error:
+        known = ", ".join(Request.__dataclass_fields__)
+        raise BadInput(f"{str(error).rpartition('() ')[2]}: the options are {known}") from error

@@ -1,0 +1,94 @@
+"""Random allocation problems, and referees that share no code with the allocator."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from mpsearch.allocate.problem import Problem
+
+
+@st.composite
+def _problems(draw, budgets=(0, 3), groups=6, schemes=4):
+    """Ragged menus, losses over up to 12 decades at any scale, whole and fractional costs."""
+    sizes = draw(st.lists(st.integers(1, schemes), min_size=1, max_size=groups))
+    decades, scale = draw(st.integers(0, 12)), 10.0 ** draw(st.integers(-12, 3))
+    cost = draw(st.sampled_from([
+        st.integers(0, 9).map(float), st.integers(0, 10**9).map(float),
+        st.floats(0, 1000), st.integers(0, 10**5).map(lambda value: value / 100)]))
+    loss = st.floats(0, 1).map(lambda place: scale * 10.0 ** (-decades * place))
+    loss |= st.sampled_from([0.0, scale, -scale])
+
+    def rows(value):
+        return tuple(np.array(draw(st.lists(value, min_size=size, max_size=size)))
+                     for size in sizes)
+
+    count = draw(st.integers(*budgets))
+    costs = tuple(rows(cost) for _ in range(count))
+    target = [draw(st.integers(0, size - 1)) for size in sizes]
+    slack = draw(st.sampled_from([0.0, 0.0, 0.1, 1.0, -0.1]))
+    limits = tuple(sum(float(row[k]) for row, k in zip(table, target, strict=True)) * (1 + slack)
+                   for table in costs)
+    return Problem(losses=rows(loss), costs=costs, limits=limits,
+                   metrics=tuple(f"metric{m}" for m in range(count)))
+
+
+def _brute_force(problem):
+    """Least objective of all choices within the limits, None if there are none."""
+    choices = itertools.product(*(range(row.size) for row in problem.losses))
+    return min((problem.objective(choice) for choice in choices if problem.meets(choice)),
+               default=None)
+
+
+def _program(problem):
+    """The same for one budget of whole numbers: least loss for every amount of cost."""
+    costs = [(row - row.min()).astype(int) for row in problem.costs[0]]
+    best = np.zeros(int(problem.limits[0]) - int(problem.floor(0)) + 1)
+    for losses, spend in zip(problem.losses, costs, strict=True):
+        extended = np.full(best.size, np.inf)
+        for value, cost in zip(losses, spend, strict=True):
+            if cost < best.size:
+                extended[cost:] = np.minimum(extended[cost:], best[:best.size - cost] + value)
+        best = extended
+    return float(best.min())
+
+
+def _model_like(seed, groups=25, schemes=6, decades=6.0, budgets=1):
+    """Losses that fall fourfold a bit, sizes as layers have them, limits 5 to 80 % of the way."""
+    draw = np.random.default_rng(seed)
+    bits = np.linspace(2, 8, schemes)
+    heights = 10.0 ** draw.uniform(-decades, 0, groups)
+    losses = tuple(height * 4.0**-bits * np.exp(draw.normal(0, 0.3, schemes))
+                   for height in heights)
+    costs = tuple(tuple(np.rint(size * (bits + (metric > 0) * draw.uniform(0, 2, schemes)))
+                        for size in draw.integers(1, 64, groups)) for metric in range(budgets))
+    open_problem = Problem(losses=losses, costs=costs, limits=(np.inf,) * budgets,
+                           metrics=tuple(f"metric{m}" for m in range(budgets)))
+    for metric in range(budgets):
+        floor, ceiling = open_problem.floor(metric), open_problem.ceiling(metric)
+        open_problem = open_problem.limited(
+            metric, float(np.floor(floor + draw.uniform(0.05, 0.8) * (ceiling - floor))))
+    return open_problem
+
+
+@pytest.fixture(scope="session")
+def problems():
+    return _problems
+
+
+@pytest.fixture(scope="session")
+def brute_force():
+    return _brute_force
+
+
+@pytest.fixture(scope="session")
+def dynamic_program():
+    return _program
+
+
+@pytest.fixture(scope="session")
+def model_like():
+    return _model_like

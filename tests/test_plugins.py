@@ -1,0 +1,79 @@
+"""Plug-ins by name: the built-in ones, other packages' ones, and names nothing answers to."""
+
+import subprocess
+import sys
+from dataclasses import is_dataclass
+
+import pytest
+
+from mpsearch import plugins
+from mpsearch.core.errors import UnknownName
+
+PAIRS = [(kind, name) for kind, known in plugins.BUILTIN.items() for name in known]
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a distribution of another author that brings plug-ins of its own."""
+    def install(kind, name, place):
+        info = tmp_path / "stranger-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[mpsearch.{kind}]\n{name} = {place}\n")
+        (tmp_path / "stranger.py").write_text("class Guess:\n    pass\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        plugins._external.cache_clear()
+
+    yield install
+    plugins._external.cache_clear()
+    sys.modules.pop("stranger", None)
+
+
+@pytest.mark.parametrize(("kind", "name"), PAIRS)
+def test_every_built_in_name_leads_to_something_callable(kind, name):
+    assert callable(plugins.load(kind, name))
+
+
+@pytest.mark.parametrize(("kind", "name"), [pair for pair in PAIRS if pair[0] in (
+    "estimator", "allocator", "quantizer", "backend")])
+def test_a_plug_in_is_its_own_frozen_configuration(kind, name):
+    made = plugins.load(kind, name)
+    assert is_dataclass(made)
+    assert made.__dataclass_params__.frozen
+    assert made.__doc__
+
+
+@pytest.mark.parametrize("kind", plugins.BUILTIN)
+def test_an_unknown_name_lists_the_known_ones(kind):
+    with pytest.raises(UnknownName) as caught:
+        plugins.load(kind, "no such thing")
+    message = str(caught.value)
+    assert f"unknown {kind} 'no such thing'" in message
+    assert all(name in message for name in plugins.BUILTIN[kind])
+
+
+def test_another_package_can_bring_a_plug_in(installed):
+    installed("allocator", "guess", "stranger:Guess")
+    assert "guess" in plugins.names("allocator")
+    assert "guess" not in plugins.names("estimator")
+    assert plugins.load("allocator", "guess").__name__ == "Guess"
+
+
+def test_a_built_in_name_cannot_be_taken_over(installed):
+    before = plugins.load("allocator", "ilp")
+    installed("allocator", "ilp", "stranger:Guess")
+    assert plugins.load("allocator", "ilp") is before
+    assert plugins.names("allocator").count("ilp") == 1
+
+
+def test_names_are_sorted():
+    for kind, known in plugins.BUILTIN.items():
+        assert plugins.names(kind) == sorted(known)
+
+
+def test_listing_names_and_choosing_an_allocator_import_no_torch():
+    program = ("import sys; from mpsearch import plugins; "
+               "[plugins.names(kind) for kind in plugins.BUILTIN]; "
+               "plugins.load('allocator', 'ilp'); plugins.load('cost', 'size'); "
+               "assert not {'torch', 'timm'} & set(sys.modules)")
+    subprocess.run([sys.executable, "-c", program], check=True)
