@@ -15,6 +15,7 @@ from torch import Tensor
 from mpsearch.core.errors import BadInput
 from mpsearch.sources.batch import Batch
 from mpsearch.sources.division import Split, choose, read_split
+from mpsearch.sources.images import one_thread
 from mpsearch.sources.preprocess import Preprocessing
 
 Array = NDArray[Any]
@@ -115,4 +116,5 @@ def _resized(images: Array, preprocessing: Preprocessing) -> Tensor:
 
     transform = preprocessing.transform()
     flat = images[..., 0] if preprocessing.colours == "L" else images
-    return torch.stack([transform(Image.fromarray(image)) for image in flat])
+    with one_thread():
+        return torch.stack([transform(Image.fromarray(image)) for image in flat])

@@ -18,7 +18,6 @@ EPOCHS = 80
 _BATCH = 64
 _PEAK_RATE = 3e-3
 _WEIGHT_DECAY = 0.05
-_SMOOTHING = 0.1
 _CLIP = 1.0
 
 
@@ -50,8 +49,7 @@ def train(*, epochs: int, seed: int, tell: Callable[[str], None]) -> nn.Module:
         for epoch in range(epochs):
             losses = []
             for rows in torch.split(torch.randperm(len(labels)), _BATCH):
-                logits = network(_augmented(images[rows]))
-                loss = functional.cross_entropy(logits, labels[rows], label_smoothing=_SMOOTHING)
+                loss = functional.cross_entropy(network(_augmented(images[rows])), labels[rows])
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(network.parameters(), _CLIP)

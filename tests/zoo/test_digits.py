@@ -75,4 +75,4 @@ def accuracy_at(bits):
 def test_bits_matter():
     """What makes the model worth searching: eight bits cost nothing, two cost a lot."""
     assert accuracy_at(8) >= 0.97
-    assert accuracy_at(2) < 0.6
+    assert accuracy_at(2) < 0.75
