@@ -93,6 +93,7 @@ class Core:
 
 def _least(costs: Ints) -> Ints:
     """The smallest cost on each metric (metrics by limbs)."""
-    ranked = np.array([np.lexsort(costs[:, metric].T[::-1])[0] for metric in range(costs.shape[1])],
-                      dtype=np.intp)
-    return costs[ranked, np.arange(costs.shape[1])]
+    if costs.shape[-1] == 1:
+        return np.asarray(costs.min(axis=0))
+    ranks = [int(np.lexsort(column.T[::-1])[0]) for column in costs.swapaxes(0, 1)]
+    return np.stack([costs[rank, metric] for metric, rank in enumerate(ranks)])

@@ -42,9 +42,8 @@ def fixed_point(metrics: Sequence[Sequence[Row]], limits: Sequence[float],
                 candidates: int) -> tuple[Ints, Ints]:
     """Costs of all *candidates* of all groups in order, and the limits in the same unit.
 
-    A sum is within its limit here exactly if it is as a correctly rounded sum of floats. (Costs
-    that are 1e-16 of the total and have bits below 1e-32 of it are rounded, and the limit widened
-    by as much.)
+    A sum is within its limit here exactly if it is as a correctly rounded sum of floats. (Bits
+    below 1e-32 of the largest total are rounded up.)
     """
     costs = np.zeros((candidates, len(limits), 2), dtype=np.int64)
     caps = np.zeros((len(limits), 2), dtype=np.int64)
@@ -53,11 +52,9 @@ def fixed_point(metrics: Sequence[Sequence[Row]], limits: Sequence[float],
         shift = _HIGH - math.frexp(max(largest, abs(limit)))[1]
         scaled = np.ldexp(np.concatenate(rows), shift)
         high = np.floor(scaled)
-        rest = np.ldexp(scaled - high, _LOW)
-        low = np.rint(rest)
+        low = np.ceil(np.ldexp(scaled - high, _LOW))
         costs[:, metric, 0], costs[:, metric, 1] = high, low
-        rounded = 0 if np.array_equal(low, rest) else len(rows)
-        caps[metric] = divmod(_most(limit, shift + _LOW) + rounded, 1 << _LOW)
+        caps[metric] = divmod(_most(limit, shift + _LOW), 1 << _LOW)
     limbs = 2 if costs[..., 1].any() else 1
     return carry(costs[..., :limbs]), caps[..., :limbs]
 

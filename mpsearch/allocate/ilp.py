@@ -42,11 +42,14 @@ class Ilp:
             Infeasible: no choice keeps to the limits; a `BelowFloor` where one limit is to blame.
         """
         check_floors(problem)
-        reduced = problem.binding().without_dominated()
+        reachable = problem.binding().within_reach()
+        if reachable is None:
+            raise Conflict(problem, proven=True)
+        reduced = reachable.problem.without_dominated()
         state = self._solve(State(core=Core.of(reduced.problem)).narrowed())
         if state.best is None:
             raise Conflict(problem, proven=state.closed, searched=self.time_limit_s)
-        choice = reduced.expand(state.best)
+        choice = reachable.expand(reduced.expand(state.best))
         objective = problem.objective(choice)
         proven = state.low >= state.excess * (1 - _PROOF)
         return Selection(choice=choice, objective=objective, bound=min(objective, state.bound),
@@ -57,7 +60,7 @@ class Ilp:
         if self.expansions:
             state = self._swept(state, deadline, _BEAM * state.core.size)
         state = self._swept(state, deadline, self.expansions // 8)
-        if not state.closed:
+        if not state.closed and state.core.open:
             state = self._programmed(state, deadline)
         if time.monotonic() < deadline:
             state = self._swept(state, deadline, self.expansions)

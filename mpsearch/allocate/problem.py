@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpsearch.allocate.rows import Row, checked, summed, tie_sources, total, undominated
 from mpsearch.core.errors import BadInput
@@ -119,13 +120,29 @@ class Problem:
         kept = tuple(tuple(range(row.size)) for row in problem.losses)
         return Derived(problem=problem, sources=sources, kept=kept)
 
+    def within_reach(self) -> Derived | None:
+        """The problem without candidates that break a limit even beside the cheapest of all others.
+
+        None if that leaves a group without a candidate.
+        """
+        masks = [np.ones(row.size, dtype=bool) for row in self.losses]
+        for metric, (rows, limit) in enumerate(zip(self.costs, self.limits, strict=True)):
+            floor = self.floor(metric)
+            room = limit - floor + 1e-9 * (abs(limit) + abs(floor))
+            for group, row in enumerate(rows):
+                masks[group] &= row - row.min() <= room
+        kept = [np.flatnonzero(mask) for mask in masks]
+        return self._only(kept) if all(map(len, kept)) else None
+
     def without_dominated(self) -> Derived:
         """The problem without candidates that another one matches in loss and in every cost.
 
         Some best choice of the problem is still in it. Of equal candidates the first stays.
         """
-        kept = [undominated([row, *(rows[group] for rows in self.costs)])
-                for group, row in enumerate(self.losses)]
+        return self._only([undominated([row, *(rows[group] for rows in self.costs)])
+                           for group, row in enumerate(self.losses)])
+
+    def _only(self, kept: Sequence[NDArray[np.intp]]) -> Derived:
         rows = [tuple(row[keep] for row, keep in zip(table, kept, strict=True))
                 for table in (self.losses, *self.costs)]
         return Derived(problem=replace(self, losses=rows[0], costs=tuple(rows[1:])),

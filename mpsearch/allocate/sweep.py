@@ -37,6 +37,8 @@ class Swept:
 
 def sweep(core: Core, relaxations: Sequence[Relaxation], best: float, width: int) -> Swept:
     """Look for a choice in *core* whose loss above its base is less than *best*."""
+    if not within(np.zeros_like(core.room), core.room):
+        return Swept(choice=None, bound=np.inf)
     bound = best * (1 - ROUNDING)
     rest = np.ones(len(core.losses), dtype=bool)
     loss, spent = np.zeros(1), np.zeros((1, *core.room.shape), dtype=np.int64)

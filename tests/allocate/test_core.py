@@ -23,7 +23,9 @@ def choices(problem):
 def binding(problem):
     problem = problem.binding()
     assume(all(limit >= problem.floor(m) for m, limit in enumerate(problem.limits)))
-    return problem
+    reachable = problem.within_reach()
+    assume(reachable is not None)
+    return reachable.problem
 
 
 @given(data=st.data())
@@ -43,6 +45,26 @@ def test_the_last_bit_of_a_limit_decides(cost, lift):
     limit = total + lift * math.ulp(total)
     costs, caps = fixed_point([rows], [limit], 8)
     assert within(carry(costs.sum(axis=0)), caps) == (total <= limit)
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(2.0**53, True), (2.0**53 + 2, False)])
+def test_a_sum_half_way_between_two_floats_rounds_to_even(limit, kept):
+    costs, caps = fixed_point([[np.array([limit]), np.array([1.0])]], [limit], 2)
+    assert (math.fsum([limit, 1.0]) <= limit) == kept
+    assert within(carry(costs.sum(axis=0)), caps) == kept
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_wide_costs_are_kept_to_the_last_bit(seed):
+    draw = np.random.default_rng(seed)
+    rows = tuple(10.0 ** draw.uniform(-12, 3, 3) for _ in range(4))
+    target = sum(float(row[k]) for row, k in zip(rows, draw.integers(0, 3, 4), strict=True))
+    for limit in (math.nextafter(target, 0), target, math.nextafter(target, math.inf)):
+        problem = Problem(losses=rows, costs=(rows,), limits=(limit,), metrics=("size",))
+        core = Core.of(problem)
+        for choice in choices(problem):
+            spent = np.sum([row[k] for row, k in zip(core.costs, choice, strict=True)], axis=0)
+            assert problem.meets(choice) == within(carry(spent), core.room)
 
 
 def test_a_second_limb_is_there_only_where_costs_need_it():

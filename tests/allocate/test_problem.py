@@ -132,3 +132,20 @@ def test_dropping_dominated_candidates_keeps_the_optimum(problems, brute_force, 
     for row, kept in zip(problem.losses, reduced.kept, strict=True):
         assert kept == tuple(sorted(set(kept)))
         assert len(kept) <= row.size
+
+
+def test_candidates_out_of_reach_go():
+    rows = (np.array([1.0, 4.0, 6.0]), np.array([2.0, 3.0]))
+    problem = Problem(losses=rows, costs=(rows,), limits=(6.0,), metrics=("size",))
+    reachable = problem.within_reach()
+    assert reachable.kept == ((0, 1), (0, 1))
+    assert reachable.expand((1, 0)) == (1, 0)
+    assert problem.limited(0, 2.0).within_reach() is None
+
+
+@given(data=st.data())
+def test_dropping_what_is_out_of_reach_keeps_every_choice(problems, brute_force, data):
+    problem = data.draw(problems(groups=3))
+    reachable = problem.within_reach()
+    least = brute_force(problem)
+    assert least == (None if reachable is None else brute_force(reachable.problem))

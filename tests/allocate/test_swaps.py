@@ -52,7 +52,7 @@ def test_repair_admits_defeat():
     assert repair(Core.of(problem), (0,)) is None
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_swaps_keep_to_the_limits_and_never_lose(problems, brute_force, data):
     problem = data.draw(problems(budgets=(1, 3))).binding()
