@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mpsearch.core.budget import Budget
-from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
+from mpsearch.steps.curve import Curve
 from mpsearch.steps.fronts import FrontPlan, front_of, sweep
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.policy import make_policy
@@ -75,7 +75,7 @@ def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, 
     measured = measuring.measure(session, [estimator], progress)
     allocation = allocating.allocate(measured, estimator, budgets, allocator)
     verification = verifying(session, allocation, progress, keep=keep) if verify else None
-    front = front_of(session.request, allocation, verification) if verification else None
+    front = front_of(session, allocation, verification) if verification else None
     return Result(policy=make_policy(session.request, allocation, verification),
                   allocation=allocation, verification=verification, front=front)
 
@@ -90,7 +90,8 @@ def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = Non
     """
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress)
-    return sweep(session, measured, estimator, allocator, plan or FrontPlan(), progress)
+    curve = Curve(measured=measured, estimator=estimator, allocator=allocator)
+    return sweep(session, curve, plan or FrontPlan(), progress)
 
 
 def apply(policy: Policy, model: str | nn.Module | None = None, *,
@@ -138,5 +139,4 @@ def _session(policy: Policy, model: str | nn.Module | None, options: dict[str, A
                                  if value is not None})
 
 
-__all__ = ["BadInput", "FrontPlan", "Request", "Result", "allocate", "apply", "evaluate",
-           "measure", "pareto", "replace"]
+__all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate", "measure", "pareto"]

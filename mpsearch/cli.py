@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,21 @@ PolicyFile = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("mpsearch"))
+        raise typer.Exit
+
+
+@app.callback()
+def _common(version: Annotated[bool, typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+            ) -> None:
+    """Read the options that stand before a command."""
+
+
 @app.command()
 def measure(model: Model = None, weights: Weights = None, data: Data = None,
             space: Space = DEFAULT_SPACE,
@@ -47,7 +63,10 @@ def measure(model: Model = None, weights: Weights = None, data: Data = None,
                 help="Sensitivity estimator; repeat for several.")] = None,
             calibration_samples: Calibration = 128, batch_size: BatchSize = 32, seed: Seed = 0,
             workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
-    """Score every layer under every scheme; what is already measured is not measured again."""
+    """Score every layer under every scheme.
+
+    What the workspace holds already is not measured again.
+    """
     from mpsearch import api
     from mpsearch.steps.progress import bar
 
@@ -74,7 +93,11 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
              calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
              batch_size: BatchSize = 32, seed: Seed = 0, workspace: Place = Path(DEFAULT),
              output: Output = Path("policy.json"), as_json: Json = False) -> None:
-    """Pick one scheme a layer within the budget, check it against uniform, write the policy."""
+    """Pick one scheme a layer within a budget.
+
+    The policy and every uniform one of the same budget run on held-out data; the better one is
+    written, with the predicted front and its picture.
+    """
     from mpsearch import api
     from mpsearch.steps.progress import bar
 
@@ -102,7 +125,11 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
            calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
            batch_size: BatchSize = 32, seed: Seed = 0, workspace: Place = Path(DEFAULT),
            output: Output = Path("pareto.json"), as_json: Json = False) -> None:
-    """Sweep the budget from saved tables and draw loss against bits per weight."""
+    """Sweep the budget and draw the front.
+
+    Loss against bits per weight: the predicted curve, a handful of measured policies, and the
+    uniform ones.
+    """
     from mpsearch import api
     from mpsearch.steps.progress import bar
 
@@ -120,7 +147,10 @@ def run(policy: PolicyFile, model: Model = None, weights: Weights = None, data: 
         backend: Annotated[str, typer.Option(help="Backend to run the policy on.")] = "simulated",
         evaluation_samples: Evaluation = 512, batch_size: BatchSize = 32,
         workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
-    """Apply a policy to its model and evaluate it on held-out data."""
+    """Apply a policy to its model and evaluate it.
+
+    Model, weights and data are those the policy was made with, where none are given.
+    """
     from mpsearch import api
     from mpsearch.core.types import Policy
     from mpsearch.steps.progress import bar
@@ -138,7 +168,10 @@ def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
          against: Annotated[Path | None, typer.Option(
              help="Another policy: show the layers that differ.")] = None,
          workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
-    """Show why each layer got its bits: its share of the loss, and what the next bits buy."""
+    """Show why each layer got its bits.
+
+    Its share of the predicted loss, and what the next bits would buy.
+    """
     from mpsearch.core.types import Policy
     from mpsearch.workspace import Workspace
 
@@ -156,7 +189,7 @@ def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
 def spaces(name: Annotated[str | None, typer.Argument(
                help="A shipped space or a TOML file to print.")] = None,
            as_json: Json = False) -> None:
-    """List the search spaces that come with the tool, or print one."""
+    """List the search spaces, or print one."""
     data, tables = shell.spaces(name)
     shell.answer(data, as_json, tables)
 
@@ -167,6 +200,10 @@ def main() -> None:
         app()
     except MpsearchError as error:
         shell.fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has enough of it; nothing is left to be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
         shell.fail(f"the system refused{place}: {error.strerror or error}")

@@ -28,7 +28,7 @@ BUILTIN: dict[str, dict[str, str]] = {
         "size": "mpsearch.cost.size:size",
         "bops": "mpsearch.cost.bops:bops",
     },
-    "allocator": {"ilp": "mpsearch.allocate.ilp:Ilp"},
+    "allocator": {"ilp": "mpsearch.allocation.ilp:Ilp"},
     "quantizer": {"int": "mpsearch.quantizers.uniform:Uniform"},
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

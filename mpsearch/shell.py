@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mpsearch.workspace import Workspace
 
 Tables = Sequence[Grid | str]
+_PIPED_WIDTH = 120
 
 
 def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
@@ -31,7 +32,9 @@ def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
         return
     from rich.console import Console
 
-    console = Console(soft_wrap=False, highlight=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPED_WIDTH)
     for part in tables:
         if isinstance(part, str):
             console.print(part, markup=False, soft_wrap=True)
@@ -162,8 +165,8 @@ def front_tables(front: Front, files: Sequence[Path]) -> Tables:
     parts: list[Grid | str] = []
     if front.measured:
         parts.append(table.comparison(table.Comparison(points=front.measured)))
-    return [*parts, f"{len(front.predicted)} policies on the predicted front of "
-            f"{front.estimator}", f"wrote {', '.join(map(str, files))}"]
+    found = f"{len(front.predicted)} policies on the predicted front of {front.estimator}"
+    return [*parts, found, f"wrote {', '.join(map(str, files))}"]
 
 
 def evaluation_data(policy: Policy, evaluation: Evaluation, backend: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -42,10 +42,18 @@ class Scheme:
         """Whether nothing is quantized."""
         return self.weight is None and self.input is None and self.other is None
 
+    @property
+    def widths(self) -> str:
+        """The widths alone, as the field writes them: ``W4A8``."""
+        return self._written(lambda fmt: str(fmt.bits), "")
+
     def __str__(self) -> str:
-        parts = [("W", self.weight), ("A", self.input), ("B", self.other)]
-        text = " ".join(f"{letter}{fmt}" for letter, fmt in parts if fmt is not None)
-        return text or "float"
+        return self._written(str, " ")
+
+    def _written(self, write: Callable[[Format], str], between: str) -> str:
+        parts = (("W", self.weight), ("A", self.input), ("B", self.other))
+        return between.join(f"{letter}{write(fmt)}" for letter, fmt in parts
+                            if fmt is not None) or "float"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

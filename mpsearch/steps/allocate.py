@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mpsearch import plugins
-from mpsearch.allocate.problem import Problem
-from mpsearch.allocate.selection import Selection
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.selection import Selection
 from mpsearch.core.budget import Budget
 from mpsearch.core.types import ScoreTable, Totals
 from mpsearch.steps.choice import Choice, totals_of

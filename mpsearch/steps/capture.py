@@ -60,5 +60,4 @@ def capture(module: nn.Module, args: tuple[Tensor, ...], *, source: str) -> Capt
 
 def example_inputs(loaded: LoadedModel) -> tuple[Tensor, ...]:
     """Two blank images of the size the model wants, to capture it without data."""
-    size = loaded.preprocessing.size
-    return (torch.zeros(2, 3, *size),)
+    return (torch.zeros(2, *loaded.preprocessing.size),)

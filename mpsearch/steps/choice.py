@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from mpsearch.core.formats import Format
@@ -49,15 +50,17 @@ def uniform_choices(space: SearchSpace) -> dict[str, Choice]:
     """One choice for every scheme of the menu: each group takes that scheme, or what is nearest.
 
     A group whose menu lacks the scheme (a pin, another kind of layer) takes the candidate whose
-    widths are closest, the wider one of two. Equal choices are listed once.
+    widths are closest, the wider one of two. Equal choices are listed once. A label is as short
+    as tells the choices apart: ``uniform W4``, ``uniform W4s/group:32``.
     """
     weighted = [group for group in space.groups if any(s.weight for s in group.schemes)]
     menu = dict.fromkeys(scheme for group in weighted or space.groups for scheme in group.schemes)
-    found: dict[Choice, str] = {}
+    found: dict[Choice, Scheme] = {}
     for scheme in menu:
-        choice = tuple(_nearest(group, scheme) for group in space.groups)
-        found.setdefault(choice, f"uniform {scheme}")
-    return {label: choice for choice, label in found.items()}
+        found.setdefault(tuple(_nearest(group, scheme) for group in space.groups), scheme)
+    widths = Counter(scheme.widths for scheme in found.values())
+    return {f"uniform {scheme.widths if widths[scheme.widths] == 1 else scheme}": choice
+            for choice, scheme in found.items()}
 
 
 def _nearest(group: Group, wanted: Scheme) -> int:

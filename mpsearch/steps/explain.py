@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mpsearch import plugins
-from mpsearch.core.types import Group, Policy, Scheme, ScoreTable
+from mpsearch.core.types import Group, Kind, Policy, Scheme, ScoreTable
 from mpsearch.report.table import LayerRow
 from mpsearch.steps.measure import table_key
 from mpsearch.steps.record import StudyRecord
@@ -76,5 +76,5 @@ def _steps(chosen: int, losses: tuple[float, ...],
             yield (losses[chosen] - loss) / (size - sizes[chosen]) * _BITS_PER_KIB, -k
 
 
-def _kind(scheme: Scheme) -> str:
+def _kind(scheme: Scheme) -> Kind:
     return "matmul" if scheme.weight is None and scheme.input is not None else "linear"

@@ -16,6 +16,8 @@ from mpsearch.workspace import digest
 ProgressBar = Callable[[str, int], Any]
 """Opens a bar with a title and a total; the result is a context that takes steps."""
 
+_NEEDS_NO_DATA = "weights"  # the engine that never runs the model
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -43,6 +45,10 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar) 
             has none.
     """
     objects = {name: plugins.load("estimator", name)() for name in estimators}
+    hungry = [name for name in estimators if objects[name].engine != _NEEDS_NO_DATA]
+    if hungry and not session.has_data:
+        raise BadInput(f"{', '.join(hungry)} needs data: give --data (an image folder, a CSV, an "
+                       ".npz or package.module:function), or use weight_error")
     key, workspace = session.key, session.workspace
     record = workspace.load("studies", key, StudyRecord)
     tables = {name: workspace.load("tables", table_key(key, name, objects[name]), ScoreTable)
@@ -75,8 +81,6 @@ def _measure(session: Session, estimators: Mapping[str, Any],
     new = resumed = 0
     for engine in dict.fromkeys(estimator.engine for estimator in estimators.values()):
         chosen = {name: e for name, e in estimators.items() if e.engine == engine}
-        if engine != "weights" and not study.batches:
-            raise BadInput(f"{', '.join(chosen)} needs data: give --data, or use weight_error")
         run = plugins.load("engine", engine)()
         ledgers = {name: workspace.ledger(table_key(key, name, chosen[name])) for name in chosen}
         done = sum(ledger.resumed for ledger in ledgers.values())

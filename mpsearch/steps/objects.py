@@ -10,8 +10,8 @@ from torch import nn
 
 from mpsearch.graph.fingerprint import fingerprint
 from mpsearch.sources.batch import Batches
-from mpsearch.sources.data import load_batches
-from mpsearch.sources.model import LoadedModel, given_model
+from mpsearch.sources.model import LoadedModel
+from mpsearch.sources.objects import given_model, load_batches
 from mpsearch.steps.request import Request
 from mpsearch.steps.session import Session
 from mpsearch.workspace import Workspace, digest
@@ -38,6 +38,11 @@ class ObjectSession(Session):
             batches.digest for batches in (self.calibration, self.evaluation) if batches]
         return digest({"fingerprint": fingerprint(self._module), "structure": repr(self._module),
                        "data": data, "settings": self.request.settings()})
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the caller gave batches or named data."""
+        return self._data is not None or super().has_data
 
     @cached_property
     def loaded(self) -> LoadedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,14 @@ def silent(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that appears when the work takes more than two seconds."""
+    """A bar on standard error that appears when the work takes more than two seconds.
+
+    Work in a single step has nothing to fill a bar with: its title is written at once.
+    """
+    if total == 1:
+        sys.stderr.write(f"{title} ...\n")
+        yield lambda _steps: None
+        return
     from tqdm import tqdm
 
     with tqdm(desc=title, total=total, delay=_DELAY_SECONDS, leave=False, dynamic_ncols=True,

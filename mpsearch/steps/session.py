@@ -30,6 +30,11 @@ class Session:
         """Key of what is measured for this request."""
         return self.request.study_key()
 
+    @property
+    def has_data(self) -> bool:
+        """Whether there is anything to calibrate and measure on."""
+        return self.request.data_spec is not None
+
     @cached_property
     def loaded(self) -> LoadedModel:
         """The model, frozen and in evaluation mode."""
@@ -51,8 +56,8 @@ class Session:
         """
         batches = self._split("evaluation", self.request.evaluation_samples)
         if batches is None:
-            raise BadInput("measuring a policy needs data: give --data (an image folder, a CSV, an "
-                           ".npz or package.module:function)")
+            raise BadInput("running a policy needs data: give --data (an image folder, a CSV, an "
+                           ".npz or package.module:function), or allocate with --no-verify")
         return batches
 
     @cached_property

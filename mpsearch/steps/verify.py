@@ -52,12 +52,11 @@ def verify(session: Session, allocation: Allocation, progress: ProgressBar, *,
     Raises:
         BadInput: there is no data to measure on.
     """
-    choices = {ALLOCATED: allocation.selection.choice}
-    for label, choice in uniform_choices(allocation.measured.record.space).items():
-        if allocation.meets(choice):
-            choices[label] = choice
-    measurements = measure_policies(session, {
-        label: runnable(allocation.measured, choice) for label, choice in choices.items()}, progress)
+    uniform = uniform_choices(allocation.measured.record.space)
+    choices = {ALLOCATED: allocation.selection.choice,
+               **{label: choice for label, choice in uniform.items() if allocation.meets(choice)}}
+    policies = {label: runnable(allocation.measured, choice) for label, choice in choices.items()}
+    measurements = measure_policies(session, policies, progress)
     base = measurements[ALLOCATED]
     made = {label: Candidate(
         label=label, choice=choice, measurement=measurements[label],

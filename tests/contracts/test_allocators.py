@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation.problem import Problem
 from mpsearch.core import io
 from mpsearch.core.errors import Infeasible
 from mpsearch.plugins import load, names

@@ -78,7 +78,7 @@ def test_nothing_is_left_for_later(modules):
 
 @pytest.mark.parametrize("module", [
     "mpsearch", "mpsearch.cli", "mpsearch.core.io", "mpsearch.plugins", "mpsearch.report.picture",
-    "mpsearch.report.table", "mpsearch.allocate.ilp", "mpsearch.cost.size",
+    "mpsearch.report.table", "mpsearch.allocation.ilp", "mpsearch.cost.size",
 ])
 def test_importing_needs_no_torch(module):
     assert not imported_after(f"import {module}") & {"torch", "timm", "torchvision"}

@@ -16,7 +16,7 @@ NAMES = ["weights_and_activations", "weights_grouped", "weights_only"]
 SCHEMES = {  # candidates of a linear, conv, embedding and matmul layer
     "weights_only": (6, 6, 6, 1),
     "weights_grouped": (21, 21, 21, 1),
-    "weights_and_activations": (30, 30, 5, 6),
+    "weights_and_activations": (42, 42, 7, 6),
 }
 LIST = ("import sys; from mpsearch.spaces import shipped, load_space; "
         "assert not {'torch', 'timm'} & set(sys.modules); "

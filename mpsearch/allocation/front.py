@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mpsearch.allocate.problem import Problem
-from mpsearch.allocate.selection import Selection
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.selection import Selection
 from mpsearch.core.errors import BadInput, Infeasible
 
 

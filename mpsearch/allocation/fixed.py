@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocate.rows import Row
+from mpsearch.allocation.rows import Row
 
 _HIGH, _LOW = 61, 48
 Ints = NDArray[np.int64]

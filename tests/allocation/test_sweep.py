@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mpsearch.allocate.bound import Relaxation, unit_weights
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.state import State
-from mpsearch.allocate.sweep import _undominated, sweep
+from mpsearch.allocation.bound import Relaxation, unit_weights
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.state import State
+from mpsearch.allocation.sweep import _undominated, sweep
 
 
 def run(problem, width, best=math.inf):

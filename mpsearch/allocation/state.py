@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from mpsearch.allocate.bound import ROUNDING, Floats, Relaxation, fix, unit_weights
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.sweep import sweep
+from mpsearch.allocation.bound import ROUNDING, Floats, Relaxation, fix, unit_weights
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.sweep import sweep
 
 _ROUNDS = 8  # of dropping candidates; each makes the next one's bounds better
 

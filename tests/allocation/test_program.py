@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from mpsearch.allocate import program
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation import program
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import BadInput
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -6,13 +6,13 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from mpsearch.allocate import program
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.limits import Conflict, check_floors
-from mpsearch.allocate.problem import Problem
-from mpsearch.allocate.selection import Selection
-from mpsearch.allocate.state import State
-from mpsearch.allocate.swaps import improve, repair
+from mpsearch.allocation import program
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.limits import Conflict, check_floors
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.selection import Selection
+from mpsearch.allocation.state import State
+from mpsearch.allocation.swaps import improve, repair
 
 _BEAM = 32  # partial choices kept by the first, quick sweep
 _MARGINS = (0.0, 1e-8)  # shares of each limit kept back, the second against what tolerances let by

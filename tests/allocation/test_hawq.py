@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from mpsearch.allocate.ilp import Ilp
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation.ilp import Ilp
+from mpsearch.allocation.problem import Problem
 
 BITS = ("4", "8")
 CASES = list(itertools.product(("modelsize_mib", "bops_g", "latency_ms_t4"), (0.75, 0.5, 0.25)))

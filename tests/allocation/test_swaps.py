@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.problem import Problem
-from mpsearch.allocate.swaps import improve, repair
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.swaps import improve, repair
 
 
 def problem_of(losses, costs, limit):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mpsearch.allocate.bound import Relaxation, fix, hull, unit_weights
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.fixed import carry, fixed_point, within
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation.bound import Relaxation, fix, hull, unit_weights
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.fixed import carry, fixed_point, within
+from mpsearch.allocation.problem import Problem
 
 WEIGHTS = st.floats(0, 10)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation.problem import Problem
 
 
 @st.composite

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocate.bound import ROUNDING, Floats, Relaxation
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.fixed import Ints, Mask, carry, within
+from mpsearch.allocation.bound import ROUNDING, Floats, Relaxation
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.fixed import Ints, Mask, carry, within
 
 Indices = NDArray[np.intp]
 

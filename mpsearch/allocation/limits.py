@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import Infeasible
 
 

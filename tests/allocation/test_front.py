@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from mpsearch.allocate.front import front
-from mpsearch.allocate.ilp import Ilp
-from mpsearch.allocate.problem import Problem
-from mpsearch.allocate.selection import Selection
+from mpsearch.allocation.front import front
+from mpsearch.allocation.ilp import Ilp
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.selection import Selection
 from mpsearch.core.errors import BadInput, Infeasible
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocate.rows import Row, checked, summed, tie_sources, total, undominated
+from mpsearch.allocation.rows import Row, checked, summed, tie_sources, total, undominated
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
 

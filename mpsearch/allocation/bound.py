@@ -17,8 +17,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.fixed import Ints, Mask, within
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.fixed import Ints, Mask, within
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12

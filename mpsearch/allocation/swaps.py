@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocate.bound import Floats
-from mpsearch.allocate.core import Core
-from mpsearch.allocate.fixed import Ints, Mask, carry, within
+from mpsearch.allocation.bound import Floats
+from mpsearch.allocation.core import Core
+from mpsearch.allocation.fixed import Ints, Mask, carry, within
 
 _BLOCK = 1 << 20  # pairs of moves looked at together
 _NONE = -1

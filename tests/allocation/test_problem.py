@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
 

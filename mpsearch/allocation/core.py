@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocate.fixed import Ints, Mask, carry, fixed_point
-from mpsearch.allocate.problem import Problem
-from mpsearch.allocate.rows import Row
+from mpsearch.allocation.fixed import Ints, Mask, carry, fixed_point
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.rows import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

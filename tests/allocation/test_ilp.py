@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpsearch.allocate.ilp import Ilp
-from mpsearch.allocate.limits import BelowFloor, Conflict
-from mpsearch.allocate.problem import Problem
+from mpsearch.allocation.ilp import Ilp
+from mpsearch.allocation.limits import BelowFloor, Conflict
+from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import Infeasible
 
 pytestmark = pytest.mark.filterwarnings("error")

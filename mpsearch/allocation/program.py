@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mpsearch.allocate.bound import Floats
-from mpsearch.allocate.core import Core
+from mpsearch.allocation.bound import Floats
+from mpsearch.allocation.core import Core
 from mpsearch.core.errors import BadInput
 
 _TOLERANCES = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-10,

@@ -1,0 +1,80 @@
+"""The curve of best choices of one score table, and the points of a picture made from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mpsearch import plugins
+from mpsearch.allocation.front import front as solve_front
+from mpsearch.allocation.problem import Problem
+from mpsearch.core.types import ScoreTable, Totals
+from mpsearch.report.front import Front, FrontPoint, LayerBits, MeasuredPoint
+from mpsearch.spaces import load_space
+from mpsearch.steps.choice import Choice, schemes_of, totals_of
+from mpsearch.steps.measure import Measured
+from mpsearch.steps.measurement import Measurement
+from mpsearch.steps.request import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Best choices over sizes, by the losses of *estimator* and the allocator of that name."""
+
+    measured: Measured
+    estimator: str
+    allocator: str = "ilp"
+
+    @property
+    def losses(self) -> ScoreTable:
+        """The table whose totals are minimised."""
+        return self.measured.tables[self.estimator]
+
+    def solve(self, points: int, bits: Sequence[float] = ()) -> list[Choice]:
+        """The distinct best choices at *points* evenly spaced sizes and at *bits* per weight."""
+        size, weights = self.measured.costs()["size"], self.measured.record.space.weights
+        problem = Problem.from_tables(self.losses, [size], [math.inf])
+        low, high = problem.floor(0), problem.ceiling(0)
+        asked = [each * weights for each in bits]
+        limits = sorted({*np.linspace(low, high, points).tolist(),
+                         *(limit for limit in asked if low <= limit <= high)})
+        allocator = plugins.load("allocator", self.allocator)()
+        return [found.choice for found in solve_front(problem, 0, limits, allocator)]
+
+    def totals(self, choice: Choice) -> Totals:
+        """Size, BOPs and predicted loss of *choice*."""
+        return totals_of(self.measured, choice, self.losses)
+
+    def label(self, choice: Choice) -> str:
+        """A choice by its size."""
+        return f"{self.totals(choice).bits_per_weight:.2f} bpw"
+
+    def measured_point(self, label: str, choice: Choice, measurement: Measurement, *,
+                       kind: Literal["allocated", "uniform"]) -> MeasuredPoint:
+        """A choice that was run."""
+        totals = self.totals(choice)
+        return MeasuredPoint(
+            label=label, kind=kind, bits_per_weight=totals.bits_per_weight,
+            file_bytes=totals.file_bytes, predicted_loss=totals.predicted_loss,
+            evaluation=measurement.evaluation)
+
+    def front(self, request: Request, chosen: Sequence[Choice], points: Sequence[MeasuredPoint],
+              *, strip: Mapping[str, Choice], chosen_label: str | None = None) -> Front:
+        """Everything a picture shows; *strip* are the policies whose layers are drawn."""
+        space = self.measured.record.space
+        layers = LayerBits.of({label: schemes_of(space, choice)
+                               for label, choice in strip.items()},
+                              [layer.name for layer in space.layers])
+        return Front(
+            model=request.model, estimator=self.estimator, space=load_space(request.space).name,
+            unit=self.losses.unit, predicted=tuple(self._point(choice) for choice in chosen),
+            measured=tuple(points), layers=layers, chosen=chosen_label)
+
+    def _point(self, choice: Choice) -> FrontPoint:
+        totals = self.totals(choice)
+        return FrontPoint(bits_per_weight=totals.bits_per_weight, size_bits=totals.size_bits,
+                          file_bytes=totals.file_bytes, predicted_loss=totals.predicted_loss)
