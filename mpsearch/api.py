@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mpsearch import plugins
 from mpsearch.core.budget import Budget
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
 from mpsearch.steps.curve import Curve
 from mpsearch.steps.fronts import FrontPlan, front_of, sweep
+from mpsearch.steps.limits import require_budgets
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.policy import make_policy
 from mpsearch.steps.progress import silent
@@ -71,6 +73,8 @@ def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, 
     """
     texts = [budget] if isinstance(budget, str) else list(budget)
     budgets = [Budget.parse(text) for text in texts]
+    require_budgets(budgets)
+    plugins.load("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress)
     allocation = allocating.allocate(measured, estimator, budgets, allocator)
@@ -88,6 +92,7 @@ def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = Non
     *model* and *options* are those of `measure`; *plan* says how many budgets are solved and
     measured.
     """
+    plugins.load("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress)
     curve = Curve(measured=measured, estimator=estimator, allocator=allocator)

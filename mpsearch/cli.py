@@ -11,6 +11,7 @@ import typer
 
 from mpsearch import shell
 from mpsearch.core.errors import MpsearchError
+from mpsearch.core.io import require_writable
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, DEFAULT_MODEL, DEFAULT_SPACE
 from mpsearch.workspace import DEFAULT
 
@@ -101,6 +102,7 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
     from mpsearch import api
     from mpsearch.steps.progress import bar
 
+    require_writable(output)
     result = api.allocate(
         budget or [], model or DEFAULT_MODEL, estimator=estimator, allocator=allocator,
         verify=verify, keep=keep, workspace=str(workspace), progress=bar, weights=weights,
@@ -133,6 +135,7 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
     from mpsearch import api
     from mpsearch.steps.progress import bar
 
+    require_writable(output)
     front = api.pareto(
         model or DEFAULT_MODEL, plan=api.FrontPlan.of(points, measure_points, budget or []),
         estimator=estimator, allocator=allocator, workspace=str(workspace), progress=bar,

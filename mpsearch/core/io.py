@@ -80,7 +80,8 @@ def load(path: str | os.PathLike[str], kind: type[T]) -> T:
     try:
         text = Path(path).read_bytes()
     except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
+        raise BadInput(f"cannot read {path}: {error.strerror or error}: check the path"
+                       ) from error
     return loads(text, kind, where=str(path))
 
 
@@ -112,6 +113,23 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
         if isinstance(error, OSError):
             raise cannot_write(target, error) from error
         raise
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Try whether *path* can be written, before the work whose result goes there.
+
+    Raises:
+        BadInput: what `write` would raise.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise BadInput(f"cannot write {target}: it is a folder: name a file in it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}."):
+            pass
+    except OSError as error:
+        raise cannot_write(target, error) from error
 
 
 def cannot_write(path: Path, error: OSError) -> BadInput:
@@ -155,5 +173,5 @@ def _umask() -> int:
     return mask
 
 
-__all__ = ["SCHEMA_NAME", "cannot_write", "dumps", "load", "loads", "save", "schema",
-           "to_data", "write"]
+__all__ = ["SCHEMA_NAME", "cannot_write", "dumps", "load", "loads", "require_writable", "save",
+           "schema", "to_data", "write"]

@@ -41,16 +41,30 @@ class Row:
         return self.shown(math.fsum(max(row) for row in self.table.values))
 
 
+def require_budgets(budgets: Sequence[Budget]) -> None:
+    """Check what can be checked of *budgets* before anything is measured.
+
+    Raises:
+        BadInput: there is none.
+        Unsupported: a latency budget, for which there is no measured table.
+    """
+    if not budgets:
+        raise BadInput("give at least one budget, such as --budget 4.5bpw, 12MiB or 5GBOPs")
+    for budget in budgets:
+        if budget.metric == "latency_ms":
+            raise Unsupported(f"the budget {budget} is a latency, for which no table is measured: "
+                              "give bits per weight, a file size or BOPs")
+
+
 def rows(budgets: Sequence[Budget], measured: Measured) -> list[Row]:
     """The budgets as rows, each checked to be within reach.
 
     Raises:
         BadInput: no budget, or bits per weight of a model without weights.
         Infeasible: a budget below what the cheapest schemes need; the message names the floor.
-        Unsupported: a latency budget, for which there is no measured table.
+        Unsupported: a latency budget.
     """
-    if not budgets:
-        raise BadInput("give at least one budget, such as 4.5bpw, 12MiB or 5GBOPs")
+    require_budgets(budgets)
     made = [_row(budget, measured) for budget in budgets]
     for row in made:
         if row.budget.limit < row.floor:
@@ -76,7 +90,4 @@ def _row(budget: Budget, measured: Measured) -> Row:
         return Row(budget=budget, table=costs["size"], factor=1 / record.space.weights, offset=0)
     if budget.metric == "file_bytes":
         return Row(budget=budget, table=costs["size"], factor=1 / 8, offset=record.other_bytes)
-    if budget.metric == "bops":
-        return Row(budget=budget, table=costs["bops"], factor=1, offset=0)
-    raise Unsupported(f"the budget {budget} is a latency, for which no table is measured: give "
-                      "bits per weight, a file size or BOPs")
+    return Row(budget=budget, table=costs["bops"], factor=1, offset=0)

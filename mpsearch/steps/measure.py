@@ -45,10 +45,6 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar) 
             has none.
     """
     objects = {name: plugins.load("estimator", name)() for name in estimators}
-    hungry = [name for name in estimators if objects[name].engine != _NEEDS_NO_DATA]
-    if hungry and not session.has_data:
-        raise BadInput(f"{', '.join(hungry)} needs data: give --data (an image folder, a CSV, an "
-                       ".npz or package.module:function), or use weight_error")
     key, workspace = session.key, session.workspace
     record = workspace.load("studies", key, StudyRecord)
     tables = {name: workspace.load("tables", table_key(key, name, objects[name]), ScoreTable)
@@ -74,6 +70,7 @@ def _measure(session: Session, estimators: Mapping[str, Any],
     from mpsearch.steps.prepare import prepare
 
     with progress("loading and capturing the model", 1) as step:
+        _require_data(session, estimators)
         study, record = prepare(session)
         step(1)
     key, workspace = session.key, session.workspace
@@ -94,3 +91,11 @@ def _measure(session: Session, estimators: Mapping[str, Any],
         tables.update(found)
         new, resumed = new + total - done, resumed + done
     return record, tables, new, resumed
+
+
+def _require_data(session: Session, estimators: Mapping[str, Any]) -> None:
+    hungry = [name for name, each in estimators.items() if each.engine != _NEEDS_NO_DATA]
+    # The model is looked up first: a wrong name is the better thing to hear about.
+    if session.loaded and hungry and not session.has_data:
+        raise BadInput(f"{', '.join(hungry)} needs data: give --data (an image folder, a CSV, an "
+                       ".npz or package.module:function), or use weight_error")
