@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the usual name
+
+from mpsearch.core.errors import BadInput
 
 _IMAGE_LIKE = 4
 
 
 def class_dim(output: Tensor) -> int:
-    """The dimension of *output* that holds classes: 1 for dense maps [N, C, H, W], else the last."""
+    """The dimension of *output* with classes: 1 for dense maps [N, C, H, W], else the last.
+
+    Raises:
+        BadInput: the output has no dimension beside the samples.
+    """
+    if output.dim() < 2:  # noqa: PLR2004 - samples and classes
+        raise BadInput(f"the model's output of shape {tuple(output.shape)} has no class scores: "
+                       "wrap it to return one score a class for each sample")
     return 1 if output.dim() == _IMAGE_LIKE else -1
 
 
@@ -39,13 +50,16 @@ def sampled_loss(output: Tensor, generator: torch.Generator) -> Tensor:
     """Summed negative log-likelihood of labels drawn from the output's own softmax.
 
     Drawing the labels from the model makes the expected outer product of the gradients the Fisher
-    information, without any true label (Kunstner et al., 2019).
+    information, without any true label (Kunstner et al., 2019). With several positions a sample
+    the sum is over the root of their number, so that the Fisher information is that of `kl`, the
+    mean over positions.
     """
     dim = class_dim(output)
     log_p = output.float().log_softmax(dim).movedim(dim, -1)
     flat = log_p.reshape(-1, log_p.shape[-1])
     drawn = torch.multinomial(flat.detach().exp().cpu(), 1, generator=generator)
-    return F.nll_loss(flat, drawn.squeeze(1).to(flat.device), reduction="sum")
+    loss = F.nll_loss(flat, drawn.squeeze(1).to(flat.device), reduction="sum")
+    return loss / math.sqrt(len(flat) / len(output))
 
 
 def _by_sample(values: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,13 @@ def test_data() -> Path:
     if not place.is_dir():
         pytest.skip(f"no test data at {place}: set MPSEARCH_TEST_DATA to their folder")
     return place
+
+
+@pytest.fixture(scope="session")
+def models():
+    """The module of small models, models.py."""
+    spec = importlib.util.spec_from_file_location("models", Path(__file__).parent / "models.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
-from mpsearch.graph.sites import Change
+from mpsearch.graph.operations import Change
 
 
 class SimulatedModule(nn.Module):
@@ -46,14 +46,19 @@ class Simulated:
 
     def __call__(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
                  ranges: Mapping[str, Mapping[str, StaticRange]]) -> SimulatedModule:
-        """The model under *schemes*; a layer left in float is not touched."""
+        """The model under *schemes*; a layer left in float is not touched.
+
+        Raises:
+            BadInput: a layer that the model does not have.
+        """
         weights: dict[str, tuple[str, Tensor]] = {}
         changes: dict[str, dict[str, Change]] = {}
         for layer, scheme in schemes.items():
-            if scheme.weight is not None:
-                node, tensor = fake.weights.fake_as_stored(layer, scheme.weight)
+            own = scheme.for_kind(fake.layers.call(layer).operation.kind)
+            if own.weight is not None:
+                node, tensor = fake.weights.fake_as_stored(layer, own.weight)
                 weights[layer] = (node.name, tensor)
-            made = fake.changes(layer, scheme, ranges.get(layer, {}), with_weight=False)
+            made = fake.changes(layer, own, ranges.get(layer, {}), with_weight=False)
             if made:
                 changes[layer] = made
         return SimulatedModule(program, weights, changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -12,17 +13,22 @@ from mpsearch.core.types import SearchSpace
 from mpsearch.fakequant.keys import Ranges, range_key
 from mpsearch.fakequant.weights import quantizer_of
 from mpsearch.graph.execute import Program
-from mpsearch.graph.sites import Change
+from mpsearch.graph.finite import require_finite
+from mpsearch.graph.operations import Change
 from mpsearch.quantizers.base import to_static
 
 _VALUES_PER_BATCH = 1 << 16
+
 
 def calibrate(program: Program, space: SearchSpace,
               batches: Iterable[tuple[Tensor, ...]]) -> Ranges:
     """Run the float model on *batches* and fit every static activation format of *space*.
 
-    At most 65,536 values of an operand are kept for a batch: an even stride through them, with
-    the largest and the smallest.
+    At most 65,536 values of an operand are kept for a batch, at an even stride, with the largest
+    and the smallest.
+
+    Raises:
+        BadInput: the model's output has NaN or infinite values.
     """
     wanted = _static_formats(space)
     samples: dict[tuple[str, str], list[Tensor]] = {}
@@ -34,7 +40,7 @@ def calibrate(program: Program, space: SearchSpace,
         return {}
     with torch.no_grad():
         for args in batches:
-            program.run(args, changes)
+            require_finite(program, args, program.run(args, changes))
     ranges: Ranges = {}
     for (layer, operand), formats in wanted.items():
         values = torch.cat(samples[layer, operand])
@@ -59,8 +65,16 @@ def _static_formats(space: SearchSpace) -> dict[tuple[str, str], list[Format]]:
 def _collector(kept: list[Tensor]) -> Change:
     def collect(values: Tensor) -> Tensor:
         flat = values.detach().reshape(-1)
-        stride = -(-flat.numel() // _VALUES_PER_BATCH)
+        stride = _stride(flat.numel())
         kept.append(torch.cat([flat[::stride], flat.min()[None], flat.max()[None]]).float())
         return values
 
     return collect
+
+
+def _stride(length: int) -> int:
+    # A stride that shares no factor with the length meets all channels equally often.
+    stride = -(-length // _VALUES_PER_BATCH)
+    while math.gcd(stride, length) > 1:
+        stride += 1
+    return stride

@@ -11,7 +11,8 @@ from mpsearch.core.formats import Format
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.weights import Weights, quantizer_of
 from mpsearch.graph.layers import Layers
-from mpsearch.graph.sites import Call, Change, reduced_axes
+from mpsearch.graph.operations import Change
+from mpsearch.graph.sites import Call, reduced_axes
 from mpsearch.quantizers.base import fake_quantize, from_static
 
 

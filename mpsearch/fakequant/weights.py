@@ -15,7 +15,8 @@ from mpsearch.core.types import Scheme
 from mpsearch.fakequant.threads import threads_for
 from mpsearch.graph.execute import Program
 from mpsearch.graph.layers import Layers
-from mpsearch.graph.sites import Call, changed_weight
+from mpsearch.graph.orientation import changed_rows, weight_rows
+from mpsearch.graph.sites import Call
 from mpsearch.quantizers.base import Params, Quantizer
 
 
@@ -56,14 +57,13 @@ class Weights:
         """The parameter's node, and its value after *fmt* in the orientation it is stored in."""
         call = self._calls[layer]
         assert call.parameter is not None  # noqa: S101 - only weighted layers are kept
-        return call.parameter, changed_weight(
-            self._stored(call), lambda rows: self._round_trip(layer, rows, fmt), call)
+        return call.parameter, changed_rows(
+            self._stored(call), lambda rows: self._round_trip(layer, rows, fmt), call.summed)
 
     def rows(self, layer: str) -> Tensor:
         """The float weight of *layer*, output channels first."""
         call = self._calls[layer]
-        stored = self._stored(call)
-        return stored if call.operation.rows_first else stored.transpose(-2, -1)
+        return weight_rows(self._stored(call), call.summed)
 
     def encode(self, layer: str, fmt: Format) -> tuple[Tensor, Params]:
         """Codes and parameters of *layer*'s weight in *fmt*, output channels first."""

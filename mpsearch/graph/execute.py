@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,9 @@ from torch.fx import Node
 from torch.fx.node import map_arg
 
 from mpsearch.core.errors import BadInput
+from mpsearch.graph.samples import SampleAxis, disturbed, find_axis, repeat
 from mpsearch.graph.sites import Changes, Site
+from mpsearch.graph.tidy import attribute
 from mpsearch.graph.trace import Traced, first_tensor
 
 Env = dict[Node, Any]
@@ -21,11 +22,11 @@ Env = dict[Node, Any]
 Watch = Callable[[Site, tuple[Any, ...], Mapping[str, Any], Tensor, Env], Tensor]
 """Sees a site's arguments and output as it runs; what it returns takes the output's place."""
 
+# A changed operation may lay its output out in another order than the captured one did.
 _ANY_STRIDES: dict[Any, Any] = {
     torch.ops.aten.view.default: torch.ops.aten.reshape.default,
-    torch.ops.aten._unsafe_view.default: torch.ops.aten.reshape.default,
+    torch.ops.aten._unsafe_view.default: torch.ops.aten.reshape.default,  # noqa: SLF001 - its name
 }
-# A changed operation may lay its output out in another order than the captured one did.
 
 
 class Program:
@@ -50,8 +51,8 @@ class Program:
     def start(self, args: tuple[Tensor, ...], stored: Mapping[Node, Tensor] | None = None) -> Env:
         """Values before the first operation; *stored* replaces parameters of the model."""
         if len(args) != len(self._placeholders):
-            raise BadInput(f"the model was captured with {len(self._placeholders)} inputs, the data "
-                           f"has {len(args)}: yield batches of the same form")
+            raise BadInput(f"the model was captured with {len(self._placeholders)} inputs, the "
+                           f"data has {len(args)}: yield batches of the same form")
         return {**self._constants, **(stored or {}),
                 **dict(zip(self._placeholders, self._fill(args), strict=True))}
 
@@ -96,9 +97,7 @@ class Program:
         return self._constants
 
     def _fetch(self, target: str) -> Any:
-        value: Any = self.traced.program
-        for part in target.split("."):
-            value = getattr(value, part)
+        value = attribute(self.traced.program, target)
         return value.detach() if isinstance(value, Tensor) else value
 
     def _fill(self, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -116,68 +115,66 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shapes:
-    """Shape of every tensor in a run on *batch* samples, and the dimension the samples lie in."""
+    """Shape of every tensor in a run on *batch* samples, and where the samples lie in it.
+
+    *sample_axes* is None for a tensor that all samples share.
+    """
 
     batch: int
     shapes: Mapping[Node, tuple[int, ...]]
-    sample_dims: Mapping[Node, int | None]
+    sample_axes: Mapping[Node, SampleAxis | None]
     parameters: Mapping[Node, Tensor]
 
     def of(self, node: Node) -> tuple[int, ...]:
         """Shape of *node*'s output."""
         return self.shapes.get(node, ())
 
-    def one(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """*shape* with its first dimension counted for one sample, where that is whole."""
-        if not shape or shape[0] % self.batch:
+    def one(self, node: Node) -> tuple[int, ...]:
+        """Shape of *node*'s output for a batch of one sample."""
+        shape, axis = self.of(node), self.sample_axes.get(node)
+        if axis is None:
             return shape
-        return (shape[0] // self.batch, *shape[1:])
+        return (*shape[:axis.dim], shape[axis.dim] // self.batch, *shape[axis.dim + 1:])
 
 
+@torch.no_grad()
 def measure_shapes(program: Program, args: tuple[Tensor, ...]) -> Shapes:
     """Run *program* on a few samples and note all shapes.
 
-    Where the graph takes any batch size, a second run with one sample more tells which dimension
-    of each tensor holds the samples; otherwise it is taken to be the first.
+    A second run, with other numbers in the first sample, tells where in a tensor each sample
+    lies. Where the graph takes any batch size, a third with one sample more tells the dimension.
     """
-    if program.traced.batch is not None:
-        shapes = _run_shapes(program, args)
-        dims: dict[Node, int | None] = {node: 0 if shape else None
-                                        for node, shape in shapes.items()}
-        return Shapes(batch=program.traced.batch, shapes=shapes, sample_dims=dims,
-                      parameters=program.parameters)
-    few, more = _repeat(args, 2), _repeat(args, 3)
-    shapes, larger = _run_shapes(program, few), _run_shapes(program, more)
-    dims = {node: next((dim for dim, (a, b) in enumerate(zip(shape, larger[node], strict=True))
-                        if a != b), None) for node, shape in shapes.items()}
-    return Shapes(batch=2, shapes=shapes, sample_dims=dims, parameters=program.parameters)
-
-
-def per_sample(values: Tensor, sample_dim: int | None, samples: int) -> Tensor:
-    """Sum *values* over everything but the samples: shape [samples].
-
-    A tensor that all samples share (None) is spread evenly in the mean square: each sample gets
-    the total over the square root of their number, which is right for zero-mean gradients.
-    """
-    if sample_dim is None:
-        return values.sum().expand(samples) / math.sqrt(samples)
-    return values.movedim(sample_dim, 0).reshape(samples, -1).sum(1)
-
-
-def _run_shapes(program: Program, args: tuple[Tensor, ...]) -> dict[Node, tuple[int, ...]]:
-    env = program.start(args)
+    batch = program.traced.batch or 2
+    few = repeat(args, batch)
+    runs = [few, disturbed(few)]
+    if program.traced.batch is None:
+        runs.append(repeat(args, batch + 1))
     shapes: dict[Node, tuple[int, ...]] = {}
-    with torch.no_grad():
-        for place in range(len(program.nodes) - 1):
+    axes: dict[Node, SampleAxis | None] = {}
+    for node, values in _together(program, runs):
+        shapes[node] = tuple(values[0].shape)
+        axes[node] = _axis(values, batch)
+    return Shapes(batch=batch, shapes=shapes, sample_axes=axes, parameters=program.parameters)
+
+
+def _axis(values: list[Tensor], batch: int) -> SampleAxis | None:
+    tensor, other, *more = values
+    if not more:
+        return find_axis(tensor, other, batch, None)
+    grown = (dim for dim, (a, b) in enumerate(zip(tensor.shape, more[0].shape, strict=True))
+             if a != b)
+    dim = next(grown, None)
+    return None if dim is None else find_axis(tensor, other, batch, dim)
+
+
+def _together(program: Program, runs: Sequence[tuple[Tensor, ...]],
+              ) -> Iterator[tuple[Node, list[Tensor]]]:
+    """Every operation that makes a tensor, with its output in each of *runs*."""
+    envs = [program.start(args) for args in runs]
+    for place, node in enumerate(program.nodes[:-1]):
+        for env in envs:
             program.advance(env, place, place + 1)
-            value = env.get(program.nodes[place])
-            if isinstance(value, Tensor):
-                shapes[program.nodes[place]] = tuple(value.shape)
-    return shapes
-
-
-def _repeat(args: tuple[Tensor, ...], samples: int) -> tuple[Tensor, ...]:
-    given = args[0].shape[0]
-    index = torch.arange(samples) % given
-    return tuple(arg[index.to(arg.device)] if arg.dim() and arg.shape[0] == given else arg
-                 for arg in args)
+        values = [env.get(node) for env in envs]
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        if len(tensors) == len(envs):
+            yield node, tensors

@@ -23,7 +23,7 @@ def fingerprint(model: nn.Module) -> str:
 def other_bytes(model: nn.Module, layers: Iterable[LayerSpec]) -> int:
     """Bytes of the state dict, shared tensors once, beyond the quantisable weights."""
     unique = {(t.data_ptr(), t.shape): t for t in model.state_dict().values()}
-    whole = sum(t.numel() * t.element_size() for t in unique.values())
+    whole: int = sum(t.numel() * t.element_size() for t in unique.values())
     weights = sum(layer.weights * layer.float_bits // 8 for layer in unique_weights(layers))
     return max(whole - weights, 0)
 

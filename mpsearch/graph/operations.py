@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 from torch.fx import Node
 
 from mpsearch.core.types import Kind
@@ -19,34 +20,44 @@ Change = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operand:
-    """An argument that can carry a format: its position and the dimensions summed over."""
+    """An argument that can carry a format: its position and the dimensions summed over.
+
+    *axes* count from the end; none stands for all but the first.
+    """
 
     index: int
     axes: tuple[int, ...]
+
+    def summed(self, dims: int) -> tuple[int, ...]:
+        """The dimensions summed over in a tensor with *dims* dimensions."""
+        if not self.axes:
+            return tuple(range(1, dims))
+        return (0,) if dims == 1 else self.axes  # a vector is all sum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """How one ATen operation maps to layers.
 
-    *weight* is the position of the stored weight and *rows_first* whether its output channels
-    come first; *input* and *other* are activations. *kind* is what the operation is when its
-    weight is stored; a matmul has none.
+    *weight* is the stored weight, *input* and *other* are activations. *kind* is what the
+    operation is when its weight is stored; a matmul has none.
     """
 
     kind: Kind
     input: Operand | None
-    weight: int | None = None
-    rows_first: bool = True
+    weight: Operand | None = None
     other: Operand | None = None
 
 
-_LAST, _BEFORE_LAST, _ALL_BUT_BATCH = (-1,), (-2,), ()
-_LINEAR = Operation(kind="linear", input=Operand(index=0, axes=_LAST), weight=1)
-_CONV = Operation(kind="conv", input=Operand(index=0, axes=_ALL_BUT_BATCH), weight=1)
+_LAST, _BEFORE_LAST, _ALL_BUT_FIRST = (-1,), (-2,), ()
+_LINEAR = Operation(kind="linear", input=Operand(index=0, axes=_LAST),
+                    weight=Operand(index=1, axes=_LAST))
+_CONV = Operation(kind="conv", input=Operand(index=0, axes=_ALL_BUT_FIRST),
+                  weight=Operand(index=1, axes=_ALL_BUT_FIRST))
 _STORED = {
     "aten.linear.default": _LINEAR,
-    "aten.embedding.default": Operation(kind="embedding", input=None, weight=0),
+    "aten.embedding.default": Operation(kind="embedding", input=None,
+                                        weight=Operand(index=0, axes=_ALL_BUT_FIRST)),
     "aten.conv1d.default": _CONV,
     "aten.conv2d.default": _CONV,
     "aten.conv3d.default": _CONV,
@@ -58,7 +69,8 @@ _PRODUCTS = {"aten.matmul.default": 0, "aten.bmm.default": 0, "aten.mm.default":
              "aten.addmm.default": 1, "aten.baddbmm.default": 1}
 ATTENTION = "aten.scaled_dot_product_attention.default"
 _NOT_OFFERED = ("aten.conv_transpose", "aten.bilinear", "aten.einsum", "aten._convolution",
-                "aten.convolution", "aten.embedding_bag", "aten.gru", "aten.lstm", "aten.rnn")
+                "aten.convolution", "aten.embedding_bag", "aten.gru", "aten.lstm", "aten.rnn",
+                "aten._native_multi_head_attention", "aten._transformer_encoder_layer_fwd")
 
 
 def stored(target: str) -> Operation | None:
@@ -71,15 +83,18 @@ def product(target: str) -> int | None:
     return _PRODUCTS.get(target)
 
 
-def not_offered(target: str) -> bool:
-    """Whether *target* has weights or products that stay in floating point."""
-    return target.startswith(_NOT_OFFERED)
+def not_offered(node: Node, target: str) -> bool:
+    """Whether *node* has weights or products that stay in floating point.
+
+    Operations with graphs of their own inside, such as torch.cond, are not looked into.
+    """
+    return target.startswith(_NOT_OFFERED) or isinstance(node.target, HigherOrderOperator)
 
 
 def times_weight(first: int) -> Operation:
-    """A product whose second factor is a stored weight of shape [inputs, outputs]."""
-    return Operation(kind="linear", input=Operand(index=first, axes=_LAST), weight=first + 1,
-                     rows_first=False)
+    """A product whose second factor is a weight of shape [inputs, outputs]."""
+    return Operation(kind="linear", input=Operand(index=first, axes=_LAST),
+                     weight=Operand(index=first + 1, axes=_BEFORE_LAST))
 
 
 def times_activation(first: int) -> Operation:
@@ -111,15 +126,19 @@ def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Ma
     The arithmetic is that of `torch.nn.functional.scaled_dot_product_attention`, without dropout.
     """
     query, key, value = args[:3]
-    named = dict(zip(("attn_mask", "dropout_p", "is_causal"), args[3:], strict=False)) | dict(kwargs)
+    places = ("attn_mask", "dropout_p", "is_causal")
+    named = dict(zip(places, args[3:], strict=False)) | dict(kwargs)
     if named.get("enable_gqa"):
         repeats = query.shape[-3] // key.shape[-3]
         key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
-    scale = named.get("scale") or 1 / math.sqrt(query.shape[-1])
+    scale = named.get("scale")
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     query, key = _changed(query_key, "input", query), _changed(query_key, "other", key)
     logits = query @ key.transpose(-2, -1) * scale
     logits = _masked(logits, named.get("attn_mask"), causal=bool(named.get("is_causal")))
-    chances = _changed(probability_value, "input", logits.softmax(-1))
+    # Where everything is masked, nothing is attended to.
+    chances = logits.softmax(-1).masked_fill(logits.isneginf().all(-1, keepdim=True), 0)
+    chances = _changed(probability_value, "input", chances)
     return chances @ _changed(probability_value, "other", value)
 
 

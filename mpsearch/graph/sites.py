@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.fx import Node
 
-from mpsearch.graph.operations import Change, Operation, attention
+from mpsearch.graph.operations import Change, Operand, Operation, attention
+from mpsearch.graph.orientation import changed_rows
 
 Changes = Mapping[str, Mapping[str, Change]]
 """For each layer name and operand (``weight``, ``input``, ``other``), what is done to it.
@@ -22,12 +23,15 @@ class Call:
     """One layer inside one call site.
 
     *path* are the view operations between the stored parameter and the operand, in order.
+    *summed* are the dimensions of the parameter that are not output channels: the same for all
+    calls that read it, so that all see one quantized weight.
     """
 
     layer: str
     operation: Operation
     parameter: Node | None = None
     path: tuple[Node, ...] = ()
+    summed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,25 +65,18 @@ class Site:
         operands = list(args)
         if "weight" in changes and call.parameter is not None:
             assert call.operation.weight is not None  # noqa: S101 - a parameter is a weight's
-            weight = changed_weight(parameters[call.parameter], changes["weight"], call)
+            weight = changed_rows(parameters[call.parameter], changes["weight"], call.summed)
             for view in call.path:
                 weight = view.target(weight, *view.args[1:], **view.kwargs)  # type: ignore[operator]
-            operands[call.operation.weight] = weight
+            operands[call.operation.weight.index] = weight
         for name in ("input", "other"):
-            operand = getattr(call.operation, name)
+            operand: Operand | None = getattr(call.operation, name)
             if name in changes and operand is not None:
                 operands[operand.index] = changes[name](operands[operand.index])
         return self.node.target(*operands, **kwargs)  # type: ignore[operator]
 
 
-def changed_weight(parameter: Tensor, change: Change, call: Call) -> Tensor:
-    """The stored *parameter* after *change*, which sees it with output channels first."""
-    if call.operation.rows_first:
-        return change(parameter)
-    return change(parameter.transpose(-2, -1)).transpose(-2, -1)
-
-
 def reduced_axes(call: Call, operand: str, dims: int) -> tuple[int, ...]:
     """Dimensions of an activation operand with *dims* dimensions that the layer sums over."""
-    part = getattr(call.operation, operand)
-    return part.axes or tuple(range(1, dims))
+    part: Operand = getattr(call.operation, operand)
+    return part.summed(dims)

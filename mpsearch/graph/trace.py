@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-import io
-import logging
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +13,10 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 from mpsearch.core.errors import BadInput, Unsupported
+from mpsearch.graph.export import export, quiet
 from mpsearch.graph.record import record
+from mpsearch.graph.samples import repeat
+from mpsearch.graph.tidy import attribute, tidy
 
 _TOLERANCE = 1e-3
 
@@ -28,9 +27,9 @@ class Traced:
 
     *program* is the executable graph over the module's own tensors; *graph* the same as a
     networkx digraph whose nodes carry ``fx`` (the operation), ``target``, ``module`` (path of the
-    torch module it ran in) and ``shape`` (None where the value is no tensor); *parameters* gives, for a ``get_attr`` node's name,
-    every name the stored tensor has in the module. *batch* is the only batch size the graph
-    accepts, None for any. *notes* is what the user should be told.
+    torch module it ran in) and ``shape`` (None where the value is no tensor); *parameters* gives,
+    for a ``get_attr`` node's name, every name the stored tensor has in the module. *batch* is the
+    only batch size the graph accepts, None for any. *notes* is what the user should be told.
     """
 
     program: GraphModule
@@ -52,29 +51,18 @@ def trace(model: nn.Module, args: tuple[Tensor, ...]) -> Traced:
         Unsupported: the captured graph computes something else than the model.
     """
     example = _at_least_two(args)
-    expected = _run_eagerly(model, example)
-    notes: list[str] = []
-    try:
-        program = _export(model, example)
-    except Exception as error:  # noqa: BLE001 - export raises nearly every type there is
-        program = _record(model, example, error)
-        notes.append(
-            "torch.export could not capture this model "
-            f"({_first_line(error)}); one run was recorded instead: control flow and batch size "
-            f"({example[0].shape[0]}) are those of that run"
-        )
-    _verify(program, example, expected)
+    with _state_kept(model):
+        expected = _run_eagerly(model, example)
+        program, any_batch, notes = _capture(model, example)
+        _verify(program, example, expected)
     names = _names_by_tensor(model)
     parameters = {
-        node.name: names.get(id(_attribute(program, str(node.target))), (str(node.target),))
+        node.name: names.get(id(attribute(program, str(node.target))), (str(node.target),))
         for node in program.graph.nodes
         if node.op == "get_attr"
     }
-    batch = None if not notes and _any_batch(program) else int(example[0].shape[0])
-    if batch is not None and not notes:
-        notes.append(f"the captured graph only accepts batches of {batch}: others are padded")
-    return Traced(program=program, graph=digraph(program), parameters=parameters, batch=batch,
-                  notes=tuple(notes))
+    return Traced(program=program, graph=digraph(program), parameters=parameters,
+                  batch=None if any_batch else int(example[0].shape[0]), notes=notes)
 
 
 def digraph(program: GraphModule) -> nx.DiGraph:
@@ -126,30 +114,27 @@ def _run_eagerly(model: nn.Module, args: tuple[Tensor, ...]) -> Tensor:
                        f"{_first_line(error)}") from error
 
 
-def _export(model: nn.Module, args: tuple[Tensor, ...]) -> GraphModule:
+def _capture(model: nn.Module, args: tuple[Tensor, ...],
+             ) -> tuple[GraphModule, bool, tuple[str, ...]]:
     size = args[0].shape[0]
-    dims = tuple({0: torch.export.Dim.AUTO} if arg.dim() and arg.shape[0] == size else None
-                 for arg in args)
-    with _quiet(), torch.no_grad():
-        exported = torch.export.export(model, args, dynamic_shapes=_wrapped(model, dims),
-                                       strict=False)
-        # An empty table keeps every operation whole but makes the graph functional, so that
-        # re-running a part of it never overwrites a kept activation.
-        program = exported.run_decompositions({}).module(check_guards=False)
-    if not isinstance(program, GraphModule):
-        raise Unsupported("torch.export returned no graph module")
-    return program
-
-
-def _wrapped(model: nn.Module, dims: tuple[Any, ...]) -> Any:
-    # A forward that takes *args sees one tuple argument.
-    kinds = [p.kind for p in inspect.signature(model.forward).parameters.values()]
-    return (dims,) if kinds and kinds[0] is inspect.Parameter.VAR_POSITIONAL else dims
+    try:
+        program, any_batch = export(model, args)
+    except Exception as error:  # noqa: BLE001 - export raises nearly every type there is
+        program = _record(model, args, error)
+        tidy(program)
+        note = (f"torch.export could not capture this model ({_first_line(error)}); one run was "
+                f"recorded instead: control flow and batch size ({size}) are those of that run")
+        return program, False, (note,)
+    tidy(program)
+    if any_batch and _agree(program, model, repeat(args, 2 if size % 2 else 3)):
+        return program, True, ()
+    note = f"the captured graph only accepts batches of {size}: smaller ones are padded"
+    return program, False, (note,)
 
 
 def _record(model: nn.Module, args: tuple[Tensor, ...], reason: Exception) -> GraphModule:
     try:
-        with _quiet():
+        with quiet():
             return record(model, args)
     except Exception as error:
         raise Unsupported(f"the model cannot be captured: torch.export says {_first_line(reason)}; "
@@ -157,14 +142,27 @@ def _record(model: nn.Module, args: tuple[Tensor, ...], reason: Exception) -> Gr
 
 
 def _verify(program: GraphModule, args: tuple[Tensor, ...], expected: Tensor) -> None:
+    error = _difference(program, args, expected)
+    if error > _TOLERANCE:  # a comparison with NaN passes: non-finite values are reported by name
+        raise Unsupported(f"the captured graph differs from the model by {error:.1e} of its "
+                          "largest output: the model is not a function of its inputs alone")
+
+
+def _agree(program: GraphModule, model: nn.Module, args: tuple[Tensor, ...]) -> bool:
+    """Whether the graph holds for this other number of samples: a model may branch on it."""
+    try:
+        return not _difference(program, args, _run_eagerly(model, args)) > _TOLERANCE
+    except Exception:  # noqa: BLE001 - either may refuse in any way
+        return False
+
+
+def _difference(program: GraphModule, args: tuple[Tensor, ...], expected: Tensor) -> float:
     with torch.no_grad():
         found = first_tensor(program(*args))
+    if found.shape != expected.shape:
+        return float("inf")
     scale = float(expected.abs().max()) + torch.finfo(torch.float32).tiny
-    same = found.shape == expected.shape
-    error = float((found - expected).abs().max()) / scale if same else float("inf")
-    if error > _TOLERANCE:  # a comparison with NaN passes: non-finite values are reported by name
-        raise Unsupported(f"the captured graph differs from the model by {error:.1e} of its largest "
-                          "output: the model is not a function of its inputs alone")
+    return float((found - expected).abs().max()) / scale
 
 
 def _names_by_tensor(model: nn.Module) -> dict[int, tuple[str, ...]]:
@@ -173,18 +171,6 @@ def _names_by_tensor(model: nn.Module) -> dict[int, tuple[str, ...]]:
         for name, tensor in listing(remove_duplicate=False):
             names[id(tensor)] = (*names.get(id(tensor), ()), name)
     return names
-
-
-def _attribute(program: GraphModule, target: str) -> Any:
-    value: Any = program
-    for part in target.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def _any_batch(program: GraphModule) -> bool:
-    first = next(node for node in program.graph.nodes if node.op == "placeholder")
-    return isinstance(first.meta["val"].shape[0], torch.SymInt)
 
 
 def _target(node: Node) -> str:
@@ -213,14 +199,13 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    # torch logs, warns and prints a page when it gives up; the caller says it in one line.
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+def _state_kept(model: nn.Module) -> Iterator[None]:
+    # Some models count their calls, or cache, in a buffer.
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
-        with (warnings.catch_warnings(), redirect_stdout(io.StringIO()),
-              redirect_stderr(io.StringIO())):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logging.disable(level)
+        with torch.no_grad():
+            for buffer, value in before:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)

@@ -12,7 +12,11 @@ from torch import Tensor
 from mpsearch.core.formats import Format
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.scales import ScaleGrid
-from mpsearch.quantizers.slices import block_size
+
+# Numbers coded at once: two copies of them fit a core's second-level cache. A graphics processor
+# needs more to be busy.
+_TILE_ON_CPU = 1 << 18
+_TILE_ELSEWHERE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +46,16 @@ class Choice:
         return Choice(scale=self.scale.gather(0, first), zero=self.zero.gather(0, first),
                       error=self.error.gather(0, first))
 
-    def put(self, rows: Tensor, other: Choice) -> None:
-        """Take over *other* for the slices marked in *rows* (bool [S])."""
-        self.scale[:, rows], self.zero[:, rows] = other.scale, other.zero
-        self.error[:, rows] = other.error
-
-    def of_rows(self, rows: Tensor) -> Choice:
-        """The choices for some slices."""
+    def rows(self, rows: Tensor) -> Choice:
+        """The choices for the slices with these indices."""
         return Choice(scale=self.scale[:, rows], zero=self.zero[:, rows],
                       error=self.error[:, rows])
+
+    def with_rows(self, rows: Tensor, other: Choice) -> Choice:
+        """These choices with those for the slices with these indices taken from *other*."""
+        return Choice(scale=self.scale.index_copy(1, rows, other.scale),
+                      zero=self.zero.index_copy(1, rows, other.zero),
+                      error=self.error.index_copy(1, rows, other.error))
 
 
 def join(choices: Sequence[Choice], *, dim: int) -> Choice:
@@ -89,11 +94,13 @@ def _coded(
     """
     first, last = fmt.code_range
     lowest, highest = first - zero, last - zero
-    room = max(1, block_size(x) // len(scale))
+    limit = _TILE_ON_CPU if x.device.type == "cpu" else _TILE_ELSEWHERE
+    room = max(1, limit // len(scale))
     height = max(1, room // x.shape[1])
     for start in range(0, len(x), height):
         rows = slice(start, start + height)
-        for tile in x[rows].split(room, dim=1):
+        for column in range(0, x.shape[1], room):
+            tile = x[rows, column : column + room]
             codes = (tile / scale[:, rows]).round_()
             torch.maximum(codes, lowest[:, rows], out=codes)
             yield rows, tile, torch.minimum(codes, highest[:, rows], out=codes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn.functional import pad
@@ -59,7 +59,7 @@ class Layout:
         """
         if tuple(x.shape) != self.shape:
             raise BadInput(f"a tensor of shape {tuple(x.shape)} where {self.shape} was laid out")
-        rows = x.permute(*self.kept, *self.summed).reshape(self.sums, self.terms)
+        rows = x.permute((*self.kept, *self.summed)).reshape(self.sums, self.terms)
         if self.group is None:
             return rows
         missing = self._runs * self.group - self.terms
@@ -90,4 +90,6 @@ def layout_of(shape: Sequence[int], fmt: Format, axes: Sequence[int] | None = No
     if any(not -dims <= axis < dims for axis in chosen):
         raise BadInput(f"axes {tuple(chosen)} are not all dimensions of shape {tuple(shape)}")
     summed = tuple(sorted({axis % dims for axis in chosen}))
-    return Layout(shape=tuple(shape), summed=summed, group=fmt.group_size)
+    layout = Layout(shape=tuple(shape), summed=summed, group=fmt.group_size)
+    whole = layout.group is None or layout.group >= layout.terms
+    return replace(layout, group=None) if whole else layout

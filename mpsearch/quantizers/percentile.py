@@ -13,6 +13,7 @@ from mpsearch.quantizers.absmax import Span, Start, zero_of
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.error import Choice, params_of
 from mpsearch.quantizers.slices import Slices
+from mpsearch.quantizers.threads import side_by_side
 
 # Clipped on either side. RepQ-ViT (Li et al., ICCV 2023) picks among the last three for
 # activations; 1 % is for low bit widths and short slices.
@@ -30,29 +31,31 @@ def percentile(slices: Slices, formats: Sequence[Format]) -> list[Params]:
     outliers, hence the choice; p = 0 is the rule `absmax`, so this is never worse.
     """
     starts = [Start.of(slices, fmt) for fmt in formats]
-    found: list[list[Choice]] = [[] for _ in formats]
-    for rows in slices.blocks():
+
+    def found(rows: slice) -> list[Choice]:
         ranges = _ranges(slices.x[rows])
-        for fmt, start, choices in zip(formats, starts, found, strict=True):
-            choices.append(_best(slices.x[rows], ranges, fmt, start.rows(rows)))
+        return [_best(slices.x[rows], ranges, fmt, start.rows(rows))
+                for fmt, start in zip(formats, starts, strict=True)]
+
+    blocks = side_by_side(found, list(slices.blocks()), slices.x.device)
     return [params_of(choices, start.grid)
-            for choices, start in zip(found, starts, strict=True)]
+            for choices, start in zip(zip(*blocks, strict=True), starts, strict=True)]
 
 
 def _ranges(x: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Percentile ranges of the rows of *x*, widest last, each with 0 inside; float64 [S, 1]."""
-    ordered = _sample(x).sort(dim=1).values.double()
+    ordered = _sample(x).sort(dim=1).values
     length = ordered.shape[1]
     cuts = dict.fromkeys(round(length * share) for share in _SHARES)
     return [
-        (ordered[:, cut : cut + 1].clamp(max=0),
-         ordered[:, length - 1 - cut : length - cut].clamp(min=0))
+        (ordered[:, cut : cut + 1].double().clamp(max=0),
+         ordered[:, length - 1 - cut : length - cut].double().clamp(min=0))
         for cut in cuts if cut
     ]
 
 
 def _sample(x: Tensor) -> Tensor:
-    """*x*, or columns at an even stride that shares no factor with the length.
+    """*x*, or columns at a fixed stride that shares no factor with the length.
 
     Such a stride meets every index of every inner dimension equally often, so that a tensor's
     channels are all seen.

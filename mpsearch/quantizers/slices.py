@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-import torch
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput
 from mpsearch.quantizers.layout import Layout
 
-# Elements worked on at once: a few copies of them stay in a core's second-level cache. A graphics
-# processor needs more to be busy.
-_BLOCK_ON_CPU = 1 << 17
-_BLOCK_ELSEWHERE = 1 << 23
+# Elements of a tensor worked on at once, where a slice counts as some even if it is shorter: it has
+# a list of candidates. This bounds the memory of a search.
+_BLOCK = 1 << 20
+_SLICE_AT_LEAST = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,10 @@ class Slices:
 
     def blocks(self) -> Iterator[slice]:
         """Runs of whole slices, each small enough to work on at once (or a single slice)."""
-        rows = max(1, block_size(self.x) // self.x.shape[1])
-        for start in range(0, len(self.x), rows):
+        total, length = self.x.shape
+        count = math.ceil(total / max(1, _BLOCK // max(length, _SLICE_AT_LEAST)))
+        rows = math.ceil(total / count)
+        for start in range(0, total, rows):
             yield slice(start, start + rows)
 
 
@@ -59,8 +61,3 @@ def check_finite(low: Tensor, high: Tensor) -> None:
     if not bool((low.isfinite() & high.isfinite()).all()):
         raise BadInput("cannot quantize: the tensor has values that are not finite (NaN or "
                        "infinite): check the weights and the data that led to it")
-
-
-def block_size(x: Tensor) -> int:
-    """How many elements to work on at once where *x* is."""
-    return _BLOCK_ON_CPU if x.device.type == "cpu" else _BLOCK_ELSEWHERE

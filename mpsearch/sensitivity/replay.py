@@ -15,8 +15,9 @@ from torch import Tensor
 
 from mpsearch import metrics
 from mpsearch.core.types import Group, ScoreTable
-from mpsearch.graph.execute import Env, per_sample
+from mpsearch.graph.execute import Env
 from mpsearch.graph.finite import require_finite
+from mpsearch.graph.samples import SampleAxis, per_sample
 from mpsearch.graph.sites import Site
 from mpsearch.sensitivity.study import Ledger, Progress, Rows, Study, table
 from mpsearch.sources.batch import Batch
@@ -26,17 +27,17 @@ from mpsearch.sources.batch import Batch
 class Replayed:
     """One layer under one scheme: gradient and change of its output, both of its shape.
 
-    *sample_dim* is the dimension that holds the samples, None if they share the output.
+    *axis* is where the samples lie in them, None if they share the output.
     """
 
     g: Tensor
     dz: Tensor
-    sample_dim: int | None
+    axis: SampleAxis | None
     samples: int
 
     def sum(self, values: Tensor) -> Tensor:
         """*values* (of the output's shape) summed over everything but samples: [samples]."""
-        return per_sample(values, self.sample_dim, self.samples)
+        return per_sample(values, self.axis, self.samples)
 
 
 class ReplayEstimator(Protocol):
@@ -72,7 +73,8 @@ class ReplayEngine:
             missing = sum(map(len, todo.values()))
             progress(len(estimators) * len(study.space.groups) - missing)
             if missing:
-                _Pass(estimators, study, ledgers, progress, number, batch, todo).run()
+                _Pass(estimators, study, ledgers, progress=progress, number=number, batch=batch,
+                      todo=todo).run()
         tables = {}
         for name, estimator in estimators.items():
             samples = {group.name: _joined([ledgers[name].get(f"{number}/{group.name}") or []
@@ -86,7 +88,7 @@ class _Pass:
     """One batch: forward, then backward with replay at every site that is still wanted."""
 
     def __init__(self, estimators: Mapping[str, ReplayEstimator], study: Study,
-                 ledgers: Mapping[str, Ledger], progress: Progress, number: int, batch: Batch,
+                 ledgers: Mapping[str, Ledger], *, progress: Progress, number: int, batch: Batch,
                  todo: Mapping[str, list[Group]]) -> None:
         self.estimators, self.study, self.ledgers = estimators, study, ledgers
         self.progress, self.number, self.batch = progress, number, batch
@@ -128,16 +130,17 @@ class _Pass:
     def _replay(self, site: Site, args: tuple[Any, ...], kwargs: Mapping[str, Any],
                 output: Tensor, g: Tensor) -> None:
         study = self.study
+        axis = study.shapes.sample_axes.get(site.node)
         for layer in site.layers:
             group = self.group_of.get(layer)
             if group is None:
                 continue
             for k, scheme in enumerate(group.schemes):
-                changes = {layer: study.layer_changes(layer, scheme)}
-                changed = site.run(args, kwargs, changes, study.program.parameters)
-                self._add(group, k, Replayed(
-                    g=g, dz=changed - output, samples=self._rows(),
-                    sample_dim=study.shapes.sample_dims.get(site.node)))
+                made = study.layer_changes(layer, scheme)
+                changed = output if not made else site.run(
+                    args, kwargs, {layer: made}, study.program.parameters)
+                self._add(group, k, Replayed(g=g, dz=changed - output, axis=axis,
+                                             samples=self._samples(axis)))
             self.waiting[group.name] -= 1
             if not self.waiting[group.name]:
                 self._flush(group)
@@ -149,8 +152,10 @@ class _Pass:
                 self.sums.setdefault((name, group.name), [nothing] * len(group.schemes))
         self._flush(group)
 
-    def _rows(self) -> int:
-        return self.study.program.traced.batch or self.batch.size
+    def _samples(self, axis: SampleAxis | None) -> int:
+        # A graph of fixed batch size has rows for samples that are not there.
+        padded = self.study.program.traced.batch if axis else None
+        return padded or self.batch.size
 
     def _add(self, group: Group, k: int, replayed: Replayed) -> None:
         for name, estimator in self.estimators.items():

@@ -11,7 +11,8 @@ from mpsearch.core.types import Group, Scheme, ScoreTable, SearchSpace
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.fakequant.keys import Ranges, chosen_ranges
 from mpsearch.graph.execute import Program, Shapes
-from mpsearch.graph.sites import Change, Site
+from mpsearch.graph.operations import Change
+from mpsearch.graph.sites import Site
 from mpsearch.sources.batch import Batch
 
 Rows = list[list[float]]

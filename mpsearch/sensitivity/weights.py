@@ -41,8 +41,9 @@ class WeightsEngine:
         """
         for group in study.space.groups:
             if any(scheme.input or scheme.other for scheme in group.schemes):
-                raise BadInput(f"{', '.join(estimators)} scores weights only and this space quantizes "
-                               f"activations (layer '{group.name}'): use fisher or kl_probe")
+                raise BadInput(f"{', '.join(estimators)} scores weights only and this space "
+                               f"quantizes activations (layer '{group.name}'): use fisher or "
+                               "kl_probe")
         tables = {}
         for name, estimator in estimators.items():
             rows = {}

@@ -19,10 +19,12 @@ def silent(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
 def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on standard error that appears when the work takes more than two seconds.
 
-    Work in a single step has nothing to fill a bar with: its title is written at once.
+    Work in a single step has nothing to fill a bar with: on a terminal its title is written at
+    once, elsewhere nothing is.
     """
     if total == 1:
-        sys.stderr.write(f"{title} ...\n")
+        if sys.stderr.isatty():
+            sys.stderr.write(f"{title} ...\n")
         yield lambda _steps: None
         return
     from tqdm import tqdm
