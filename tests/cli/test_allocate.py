@@ -1,0 +1,168 @@
+"""The main job, end to end: a budget in, a policy with its files out."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from mpsearch.core import io
+from mpsearch.core.types import Policy, ScoreTable, unique_weights
+from mpsearch.report.front import load_front
+from mpsearch.steps.record import StudyRecord
+
+
+@pytest.fixture(scope="module")
+def answer(digits):
+    """The folder, what the command printed, and the policy it wrote."""
+    folder, ran = digits
+    return folder, ran.data, Policy.load(folder / "policy.json")
+
+
+@pytest.fixture(scope="module")
+def layers(answer):
+    """The layers of the model, as the workspace holds them."""
+    folder, _, policy = answer
+    record = io.load(folder / ".mpsearch" / "studies" / f"{policy.provenance['study']}.json",
+                     StudyRecord)
+    return record.space.layers
+
+
+def test_it_writes_a_policy_a_front_and_two_pictures(answer):
+    folder, data, _ = answer
+    names = ["policy.json", "policy.front.json", "policy.front.png", "policy.front.svg"]
+    assert data["files"] == names
+    assert sorted(path.name for path in folder.iterdir()) == sorted([".mpsearch", *names])
+    assert (folder / "policy.front.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (folder / "policy.front.svg").read_bytes()
+    assert load_front(folder / "policy.front.json").chosen == data["verification"]["returned"]
+
+
+def test_every_layer_has_one_scheme_and_the_answer_names_it(answer, layers):
+    _, data, policy = answer
+    assert list(policy.layers) == [layer.name for layer in layers]
+    assert data["layers"] == {name: str(scheme) for name, scheme in policy.layers.items()}
+
+
+def test_the_budget_holds_for_what_is_stored(answer, layers):
+    _, data, policy = answer
+    owners = unique_weights(layers)
+    stored = sum(policy.layers[layer.name].weight.stored_bits(layer.weight_shape)
+                 for layer in owners)
+    assert policy.totals.size_bits == stored
+    assert policy.totals.weights == sum(layer.weights for layer in owners) > 0
+    assert policy.totals.bits_per_weight == stored / policy.totals.weights <= 4.5
+    budget, = data["budgets"]
+    assert budget["achieved"] == policy.totals.bits_per_weight
+    assert budget["floor"] < budget["achieved"] <= budget["requested"] == 4.5 < budget["ceiling"]
+
+
+def test_the_size_is_that_of_packed_codes_and_scales(answer, layers, tmp_path):
+    """Packed here by other means: codes that end on a byte a row, 16-bit scales, one exponent."""
+    from mpsearch.steps.session import open_session
+    from mpsearch.workspace import Workspace
+
+    policy = answer[2]
+    weights = open_session(None, Workspace(tmp_path), {}).captured.fake.weights
+    length = 0
+    for layer in unique_weights(layers):
+        fmt = policy.layers[layer.name].weight
+        codes, params = weights.encode(layer.name, fmt)
+        unsigned = codes.numpy().reshape(codes.shape[0], -1).astype(np.int64) - fmt.code_range[0]
+        assert unsigned.min() >= 0
+        assert unsigned.max() < 2**fmt.bits
+        bits = (unsigned[:, :, None] >> np.arange(fmt.bits)) & 1
+        rows = np.packbits(bits.reshape(len(bits), -1).astype(np.uint8), axis=1)
+        scales = params.scale.double().numpy()
+        shared = 2.0 ** (math.frexp(scales.max())[1] - 15)
+        halves = (scales / shared).astype(np.float16)
+        assert np.array_equal(halves.astype(np.float64) * shared, scales), "16 bits are enough"
+        length += rows.nbytes + halves.nbytes + 1
+    assert 8 * length == policy.totals.size_bits
+
+
+def test_the_loss_and_its_bound(answer):
+    folder, data, policy = answer
+    assert data["status"] == "optimal"
+    assert data["bound"] <= data["objective"] * (1 + 1e-9)
+    assert data["objective"] == pytest.approx(data["bound"], rel=1e-6)
+    table, = (io.load(path, ScoreTable) for path in (folder / ".mpsearch" / "tables").iterdir())
+    assert policy.totals.predicted_loss >= math.fsum(min(row) for row in table.values)
+    assert policy.totals.measured_loss == policy.evaluation.kl > 0
+
+
+def test_uniform_policies_of_the_budget_were_run_and_no_others(answer):
+    measured = answer[1]["verification"]["measured"]
+    uniform = [name for name in measured if name != "allocated"]
+    assert len(uniform) == 3, "2, 3 and 4 bits fit in 4.5, and 5 do not"
+    assert all(measured[name]["bits_per_weight"] <= 4.5 for name in uniform)
+    assert {measured[name]["verdict"] for name in uniform} <= {"better", "same", "worse"}
+    assert answer[1]["evaluation"]["samples"] == 96
+
+
+def test_provenance_says_how_it_was_made(answer):
+    made = answer[2].provenance
+    assert made["estimator"]["name"] == "kl_probe"
+    assert made["allocator"]["name"] == "ilp"
+    assert made["space"]["name"] == "weights_only"
+    assert made["budgets"] == ["4.5bpw"]
+    assert made["seed"] == 0
+    assert made["data"] == "mpsearch.zoo.digits:data"
+    assert answer[2].model.source == "mpsearch.zoo.digits:model"
+
+
+def test_two_fresh_workspaces_hold_the_same_bytes(answer, tool, few, listing, tmp_path):
+    """Policy, front, pictures, tables, evaluations: everything."""
+    ran = tool("allocate", "--budget", "4.5bpw", "--json", *few, cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    once, again = listing(answer[0]), listing(tmp_path)
+    assert list(once) == list(again)
+    assert [name for name in once if once[name] != again[name]] == []
+
+
+def test_another_seed_measures_on_other_samples(answer, tool, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(answer[0], folder)
+    ran = tool("allocate", "--budget", "4.5bpw", "--estimator", "weight_error", "--seed", "1",
+               "--calibration-samples", "32", "--evaluation-samples", "96", "--json", cwd=folder)
+    assert ran.data["evaluation"]["samples"] == 96
+    policies = (answer[2], Policy.load(folder / "policy.json"))
+    assert policies[0].provenance["study"] != policies[1].provenance["study"]
+    held_out = [one.provenance["verification"]["measured"]["uniform W4"]["kl"]
+                for one in policies]
+    assert held_out[0] != held_out[1]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_uniform_policy_that_is_better_is_returned_unless_asked_to_keep(
+        tool, measured_digits, few, keep):
+    """Scores turned upside down make an allocation that any uniform policy beats."""
+    tables = measured_digits / ".mpsearch" / "tables"
+    path, = tables.iterdir()
+    table = json.loads(path.read_text())
+    table["values"] = [[-value for value in row] for row in table["values"]]
+    path.write_text(json.dumps(table))
+    ran = tool("allocate", "--budget", "4.5bpw", "--json", *(["--keep"] if keep else []), *few,
+               cwd=measured_digits)
+    verification = ran.data["verification"]
+    better = verification["better_than_allocated"]
+    assert "uniform W4" in better
+    assert verification["returned"] == ("allocated" if keep else "uniform W4")
+    policy = Policy.load(measured_digits / "policy.json")
+    widths = {scheme.weight.bits for scheme in policy.layers.values() if scheme.weight}
+    assert (widths == {4}) != keep
+    assert policy.evaluation.kl == verification["measured"][verification["returned"]]["kl"]
+    assert ran.data["budgets"][0]["achieved"] == policy.totals.bits_per_weight
+    told = tool("allocate", "--budget", "4.5bpw", *(["--keep"] if keep else []), *few,
+                cwd=measured_digits).out
+    assert ("kept as asked" if keep else "is returned instead") in told
+
+
+def test_the_tables_say_the_same_as_the_json(answer, tool, measured_digits, few):
+    ran = tool("allocate", "--budget", "4.5bpw", *few, cwd=measured_digits)
+    assert ran.code == 0
+    policy = answer[2]
+    for text in ("4.500 bits", f"{policy.totals.bits_per_weight:.3f} bits", "optimal",
+                 "uniform W4", "96 held-out samples", "wrote policy.json, policy.front.json"):
+        assert text in ran.out

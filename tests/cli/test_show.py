@@ -1,0 +1,80 @@
+"""`show`: why each layer got its bits."""
+
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def policy(measured_digits):
+    """The policy file as plain data."""
+    return json.loads((measured_digits / "policy.json").read_text())
+
+
+def test_shares_of_the_loss_come_to_one(tool, measured_digits, policy):
+    data = tool("show", "policy.json", "--json", cwd=measured_digits).data
+    rows = data["layers"]
+    assert [row["name"] for row in rows] == list(policy["layers"])
+    assert sum(row["share"] for row in rows if row["share"] is not None) == pytest.approx(1)
+    assert data["unit"] == "nats"
+    assert data["totals"] == policy["totals"]
+    assert sum(row["weights"] for row in rows) == policy["totals"]["weights"]
+
+
+def test_the_next_scheme_has_more_bits_and_gains(tool, measured_digits):
+    rows = tool("show", "policy.json", "--json", cwd=measured_digits).data["layers"]
+    larger = [row for row in rows if row["next_scheme"]]
+    assert len(larger) > 5
+    for row in larger:
+        assert row["next_scheme"]["weight"]["bits"] > row["scheme"]["weight"]["bits"]
+        assert row["gain_per_kib"] > 0
+
+
+def test_without_the_workspace_it_shows_the_layers_and_says_what_is_missing(
+        tool, measured_digits, policy, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(measured_digits / "policy.json", alone)
+    ran = tool("show", "policy.json", "--json", cwd=alone)
+    rows = {row["name"]: row for row in ran.data["layers"]}
+    assert list(rows) == list(policy["layers"])
+    assert rows["head"]["scheme"] == policy["layers"]["head"]
+    assert {row["share"] for row in rows.values()} == {None}
+    told = tool("show", "policy.json", cwd=alone)
+    assert told.code == 0
+    assert "--workspace" in told.out
+    assert list(alone.iterdir()) == [alone / "policy.json"], "showing writes nothing"
+
+
+def test_without_the_workspace_no_kind_is_made_up(tool, measured_digits, tmp_path):
+    """A policy does not say what kind its layers are; the first one is a convolution."""
+    shutil.copy(measured_digits / "policy.json", tmp_path)
+    rows = tool("show", "policy.json", "--json", cwd=tmp_path).data["layers"]
+    first = next(row for row in rows if row["name"] == "patch_embed.proj")
+    assert first["kind"] in (None, "", "conv")
+
+
+def test_two_policies_side_by_side(tool, measured_digits, policy, few):
+    tool("allocate", "--budget", "3bpw", "--no-verify", "--output", "small.json", *few,
+         cwd=measured_digits)
+    other = json.loads((measured_digits / "small.json").read_text())
+    differ = [name for name in policy["layers"]
+              if policy["layers"][name] != other["layers"][name]]
+    ran = tool("show", "policy.json", "--against", "small.json", "--json", cwd=measured_digits)
+    assert list(ran.data["differences"]) == differ
+    assert len(differ) > 5
+    told = tool("show", "policy.json", "--against", "small.json", cwd=measured_digits).out
+    assert f"{len(differ)} of {len(policy['layers'])} layers differ" in told
+    assert all(text in told for text in (differ[0], "policy.json", "small.json"))
+
+
+def test_a_policy_against_itself_differs_nowhere(tool, measured_digits):
+    ran = tool("show", "policy.json", "--against", "policy.json", "--json", cwd=measured_digits)
+    assert ran.data["differences"] == {}
+
+
+def test_the_workspace_may_be_elsewhere(tool, measured_digits):
+    (measured_digits / ".mpsearch").rename(measured_digits / "elsewhere")
+    ran = tool("show", "policy.json", "--workspace", "elsewhere", "--json", cwd=measured_digits)
+    assert ran.data["unit"] == "nats"

@@ -1,0 +1,181 @@
+"""What a user calls from Python, with a module and batches of their own."""
+
+import pytest
+import torch
+from torch import nn
+
+from mpsearch import api
+from mpsearch.core.errors import BadInput, Infeasible
+from mpsearch.core.types import Policy
+
+FEW = {"calibration_samples": 16, "evaluation_samples": 16, "batch_size": 8}
+
+
+@pytest.fixture
+def net():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 64))
+
+
+@pytest.fixture
+def batches():
+    drawn = torch.Generator().manual_seed(3)
+    return [(torch.randn(8, 64, generator=drawn), torch.arange(8)) for _ in range(5)]
+
+
+@pytest.fixture
+def place(tmp_path):
+    return str(tmp_path / "workspace")
+
+
+@pytest.fixture
+def result(net, batches, place):
+    return api.allocate("4bpw", net, data=batches, workspace=place, **FEW)
+
+
+def test_a_module_and_a_list_of_batches(result, net):
+    policy = result.policy
+    assert list(policy.layers) == ["0", "3"]
+    assert policy.totals.bits_per_weight <= 4
+    assert policy.model.source.endswith("Sequential")
+    assert policy.evaluation.samples == 16
+    assert policy.evaluation.top1 is not None
+    assert result.front.measured
+    assert result.verification.winner.label in {"allocated", "uniform W3", "uniform W2"}
+
+
+def test_the_callers_module_is_not_changed(net, batches, place):
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    net.train()
+    api.allocate("4bpw", net, data=batches, workspace=place, **FEW)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("estimator", ["kl_probe", "fisher", "weight_error"])
+def test_every_estimator_takes_a_module_that_is_being_trained(net, batches, place, estimator):
+    result = api.allocate("4bpw", net.train(), data=batches, workspace=place, verify=False,
+                          estimator=estimator, **FEW)
+    assert result.policy.totals.predicted_loss > 0
+    assert result.verification is None
+    assert result.front is None
+
+
+def test_the_same_objects_again_are_not_measured_again(result, net, batches, place):
+    again = api.allocate("4bpw", net, data=batches, workspace=place, **FEW)
+    assert result.allocation.measured.new_units == 2
+    assert again.allocation.measured.new_units == 0
+    assert again.policy == result.policy
+
+
+def test_changed_weights_or_batches_are_measured_anew(result, net, batches, place):
+    other = [(x + 1, y) for x, y in batches]
+    measured = api.measure(net, data=other, workspace=place, calibration_samples=16, batch_size=8,
+                           evaluation_samples=16)
+    assert measured.new_units == 2
+    with torch.no_grad():
+        net[0].weight[0, 0] += 1
+    measured = api.measure(net, data=batches, workspace=place, calibration_samples=16,
+                           batch_size=8, evaluation_samples=16)
+    assert measured.new_units == 2
+
+
+def test_calibration_and_evaluation_never_share_a_sample(net, place):
+    """Of 10 samples, each is the only one of its kind: five are for each."""
+    x = torch.eye(64)[:10]
+    result = api.allocate("4bpw", net, data=[x], workspace=place)
+    assert result.policy.evaluation.samples == 5
+    assert result.policy.evaluation.top1 is None
+
+
+def test_apply_gives_a_module_that_runs_as_it_was_measured(result, net, batches):
+    module = api.apply(result.policy, net, example=batches[0][:1])
+    assert isinstance(module, nn.Module)
+    for size in (1, 3, 8):
+        assert module(batches[0][0][:size]).shape == (size, 64)
+    for name, scheme in result.policy.layers.items():
+        weight = module.quantized_weights()[name]
+        assert weight.shape == net.get_submodule(name).weight.shape
+        assert all(len(row.unique()) <= 2**scheme.weight.bits for row in weight)
+    stored = dict(net.named_parameters())["0.weight"]
+    assert not torch.equal(module.quantized_weights()["0"], stored)
+
+
+def test_apply_takes_batches_instead_of_an_example(result, net, batches):
+    module = api.apply(result.policy, net, data=batches)
+    assert module(batches[0][0]).shape == (8, 64)
+
+
+def test_apply_to_the_embedded_model_needs_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    policy = api.allocate("4bpw", estimator="weight_error", verify=False, **FEW).policy
+    module = api.apply(policy)
+    assert module(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+
+
+def test_evaluate_measures_what_the_policy_says(result, net, batches, tmp_path):
+    found = api.evaluate(result.policy, net, data=batches, workspace=str(tmp_path / "new"), **FEW)
+    assert found == result.policy.evaluation
+
+
+def test_a_policy_survives_its_file(result, tmp_path):
+    result.policy.save(str(tmp_path / "policy.json"))
+    assert Policy.load(str(tmp_path / "policy.json")) == result.policy
+
+
+def test_a_policy_of_other_weights_is_refused(result, net, batches):
+    with torch.no_grad():
+        net[3].bias.zero_()
+    with pytest.raises(BadInput, match="other weights"):
+        api.apply(result.policy, net, data=batches)
+
+
+def test_pareto_and_its_plan(net, batches, place):
+    front = api.pareto(net, plan=api.FrontPlan(points=5, measure=False), data=batches,
+                       workspace=place, **FEW)
+    assert 2 <= len(front.predicted) <= 5
+    assert front.measured == ()
+
+
+def test_several_budgets(net, batches, place):
+    texts = ["4bpw", "5KB"]
+    result = api.allocate(iter(texts), net, data=batches, workspace=place, verify=False, **FEW)
+    assert result.policy.provenance["budgets"] == texts
+    assert result.policy.totals.file_bytes <= 5000
+
+
+@pytest.mark.parametrize(("call", "error", "words"), [
+    (lambda net, data: api.allocate("1bpw", net, data=data), Infeasible, "cannot be met"),
+    (lambda net, data: api.allocate([], net, data=data), BadInput, "at least one budget"),
+    (lambda net, data: api.allocate("4bpw", net, data=data, colour=3), BadInput, "colour"),
+    (lambda net, data: api.allocate("4bpw", net), BadInput, "data"),
+    (lambda net, data: api.measure(net, data=[x for x, _ in data], estimators=["none"]), BadInput,
+     "unknown estimator"),
+    (lambda net, data: api.measure(net, data=[3]), BadInput, "the given data yielded a int"),
+    (lambda net, data: api.measure(net, data=data, batch_size=0), BadInput, "batch size"),
+    (lambda net, data: api.measure("no_such_model_at_all"), BadInput, "data|unknown timm model"),
+    (lambda net, data: api.measure(nn.ReLU(), data=data), BadInput, "no quantisable layer"),
+])
+def test_refusals_say_what_was_wrong(net, batches, call, error, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=words):
+        call(net, batches)
+
+
+def test_two_inputs_and_an_output_that_is_a_tuple(place):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = nn.Linear(16, 64), nn.Linear(8, 64)
+
+        def forward(self, x, y):
+            return self.left(x) + self.right(y).relu(), x
+
+    torch.manual_seed(0)
+    data = [{"args": (torch.randn(16, 16), torch.randn(16, 8)), "labels": torch.arange(16)}
+            for _ in range(3)]
+    result = api.allocate("5bpw", Two(), data=data, workspace=place, **FEW)
+    assert list(result.policy.layers) == ["left", "right"]
+    assert result.policy.evaluation.samples == 16
