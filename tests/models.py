@@ -5,9 +5,10 @@ Loaded by path (the fixture `models` in conftest.py), because tests are no packa
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
-from itertools import product
+from functools import cache, partial
+from itertools import pairwise, product
 
 import torch
 from torch import nn
@@ -21,6 +22,8 @@ from mpsearch.fakequant.weights import Weights
 from mpsearch.graph.execute import Program, measure_shapes
 from mpsearch.graph.layers import find_layers
 from mpsearch.graph.trace import trace
+from mpsearch.quantizers.base import fake_quantize, from_static
+from mpsearch.quantizers.uniform import Uniform
 from mpsearch.sensitivity.study import Study
 from mpsearch.sources.batch import Batch
 
@@ -33,8 +36,7 @@ class Chain(nn.Module):
     def __init__(self, depth=3, width=8):
         super().__init__()
         sizes = [6, *[width] * (depth - 1), CLASSES]
-        self.layers = nn.ModuleList(nn.Linear(a, b)
-                                    for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x):
         for layer in self.layers[:-1]:
@@ -482,3 +484,30 @@ def measure(engine, estimator, study, ledger=None, name="it"):
     ledger = MemoryLedger() if ledger is None else ledger
     tables = engine.measure({name: estimator}, study, {name: ledger}, lambda _units: None)
     return tables[name], ledger
+
+
+def quantized_copy(module, schemes, ranges=None):
+    """*module* with weights replaced and inputs quantized on the way in, by hooks.
+
+    An independent way to what the simulated backend does, for linear and convolution modules.
+    """
+    module, quantizer = deepcopy(module), Uniform()
+    for name, scheme in schemes.items():
+        layer = module.get_submodule(name)
+        if scheme.weight is not None:
+            params = quantizer.fit(layer.weight, [scheme.weight])[0]
+            layer.weight = nn.Parameter(
+                fake_quantize(quantizer, layer.weight, params, scheme.weight), requires_grad=False)
+        if scheme.input is not None:
+            static = None if scheme.input.dynamic else ranges[name]["input"]
+            layer.register_forward_pre_hook(partial(_quantize_input, scheme.input, static))
+    return module
+
+
+def _quantize_input(fmt, static, layer, args):
+    (x,) = args
+    quantizer = Uniform()
+    axes = (-1,) if isinstance(layer, nn.Linear) else tuple(range(1, x.dim()))
+    if static is None:
+        return fake_quantize(quantizer, x, quantizer.fit(x, [fmt], axes)[0], fmt, axes)
+    return fake_quantize(quantizer, x, from_static(static), fmt)

@@ -34,7 +34,7 @@ def result(net, batches, place):
     return api.allocate("4bpw", net, data=batches, workspace=place, **FEW)
 
 
-def test_a_module_and_a_list_of_batches(result, net):
+def test_a_module_and_a_list_of_batches(result):
     policy = result.policy
     assert list(policy.layers) == ["0", "3"]
     assert policy.totals.bits_per_weight <= 4
@@ -70,7 +70,8 @@ def test_the_same_objects_again_are_not_measured_again(result, net, batches, pla
     assert again.policy == result.policy
 
 
-def test_changed_weights_or_batches_are_measured_anew(result, net, batches, place):
+@pytest.mark.usefixtures("result")
+def test_changed_weights_or_batches_are_measured_anew(net, batches, place):
     other = [(x + 1, y) for x, y in batches]
     measured = api.measure(net, data=other, workspace=place, calibration_samples=16, batch_size=8,
                            evaluation_samples=16)
@@ -146,22 +147,29 @@ def test_several_budgets(net, batches, place):
     assert result.policy.totals.file_bytes <= 5000
 
 
-@pytest.mark.parametrize(("call", "error", "words"), [
-    (lambda net, data: api.allocate("1bpw", net, data=data), Infeasible, "cannot be met"),
-    (lambda net, data: api.allocate([], net, data=data), BadInput, "at least one budget"),
-    (lambda net, data: api.allocate("4bpw", net, data=data, colour=3), BadInput, "colour"),
-    (lambda net, data: api.allocate("4bpw", net), BadInput, "data"),
-    (lambda net, data: api.measure(net, data=[x for x, _ in data], estimators=["none"]), BadInput,
-     "unknown estimator"),
-    (lambda net, data: api.measure(net, data=[3]), BadInput, "the given data yielded a int"),
-    (lambda net, data: api.measure(net, data=data, batch_size=0), BadInput, "batch size"),
-    (lambda net, data: api.measure("no_such_model_at_all"), BadInput, "data|unknown timm model"),
-    (lambda net, data: api.measure(nn.ReLU(), data=data), BadInput, "no quantisable layer"),
+@pytest.fixture
+def given(net, batches, place):
+    """Arguments that would do."""
+    return {"budget": "4bpw", "model": net, "data": batches, "workspace": place}
+
+
+@pytest.mark.parametrize(("arguments", "error", "words"), [
+    ({"budget": "1bpw"}, Infeasible, "1bpw cannot be met"),
+    ({"budget": []}, BadInput, "at least one budget"),
+    ({"budget": "4 bits"}, BadInput, "cannot read the budget '4 bits'"),
+    ({"colour": 3}, BadInput, "colour.*the options are model"),
+    ({"data": None}, BadInput, "kl_probe needs data"),
+    ({"data": None, "estimator": "weight_error", "verify": False}, BadInput, "without data"),
+    ({"data": [3]}, BadInput, "the given data yielded a int"),
+    ({"estimator": "none"}, BadInput, "unknown estimator 'none'"),
+    ({"batch_size": 0}, BadInput, "batch size must be at least 1"),
+    ({"model": nn.ReLU()}, BadInput, "no quantisable layer"),
+    ({"model": "no_such_model_at_all", "data": "a.npz"}, BadInput, "no such data: a.npz"),
+    ({"model": "mpsearch.zoo.digits:model"}, BadInput, "batches"),
 ])
-def test_refusals_say_what_was_wrong(net, batches, call, error, words, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_refusals_say_what_was_wrong(given, arguments, error, words):
     with pytest.raises(error, match=words):
-        call(net, batches)
+        api.allocate(**given | arguments)
 
 
 def test_two_inputs_and_an_output_that_is_a_tuple(place):

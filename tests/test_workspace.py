@@ -57,7 +57,7 @@ def test_the_same_product_has_the_same_bytes_and_no_temporary_file_stays(workspa
 def test_a_workspace_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     workspace = Workspace(tmp_path / "file")
-    with pytest.raises(BadInput, match="cannot write .*file.*: choose a place"):
+    with pytest.raises(BadInput, match=r"cannot write .*file.*: choose a place"):
         workspace.save("tables", "key", TABLE)
     with pytest.raises(BadInput, match=r"cannot (read|write) .*file"):
         workspace.ledger("key").put("unit", ROWS)

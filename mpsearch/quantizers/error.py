@@ -13,8 +13,8 @@ from mpsearch.core.formats import Format
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.scales import ScaleGrid
 
-# Numbers coded at once: two copies of them fit a core's second-level cache. A graphics processor
-# needs more to be busy.
+# Numbers coded at once: few enough to stay in a core's caches, enough to outweigh the cost of the
+# calls. A graphics processor needs more to be busy.
 _TILE_ON_CPU = 1 << 18
 _TILE_ELSEWHERE = 1 << 23
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -53,15 +54,20 @@ class _Search:
 
     A candidate scale is reach / (steps + overshoot): the overshoot counts by how many steps the
     extreme of a slice lies beyond the last code. On that ruler the best scale lies between 0 and
-    3 for bell-shaped slices at any bit width, so that is where the grid is fine. Outliers worth
-    clipping put it further out, in one broad valley (under the usual model of granular noise the
-    error is convex in the clip level), so the grid goes on, ever coarser, until no slice gains.
+    3 for bell-shaped slices at any bit width, so that is where the grid is fine.
+
+    Outliers worth clipping put it further out, so the grid goes on, ever coarser, until no slice
+    gains. It does not stop before the scale is *fine*, half the slice's root mean square: while
+    the bulk still rounds to 0, nothing may be gained on the way to where it does not. At finer
+    scales the noise is granular, and the error nearly convex in the clip level.
+
     Below 0, whole numbers leave codes unused, which finds weights that already lie on a coarser
     grid; leaving more than half unused would be half the scale with half unused.
     """
 
     x: Tensor
     low: Tensor
+    fine: Tensor
     span: Span
     fmt: Format
     start: Start
@@ -70,18 +76,20 @@ class _Search:
     def of(cls, slices: Slices, rows: slice, fmt: Format, start: Start) -> Self:
         """The search on some *rows* of *slices*, which have their own *start*."""
         low, high = slices.low[rows] / start.grid.unit, slices.high[rows] / start.grid.unit
-        return cls(x=start.grid.to_units(slices.x[rows]), low=low, span=Span.of(low, high, fmt),
-                   fmt=fmt, start=start)
+        x = start.grid.to_units(slices.x[rows])
+        fine = torch.linalg.vector_norm(x, dim=1, keepdim=True) / (2 * math.sqrt(x.shape[1]))
+        return cls(x=x, low=low, fine=fine, span=Span.of(low, high, fmt), fmt=fmt, start=start)
 
     def coarse(self) -> Choice:
         """The best of the grid."""
         start = Choice.of(self.x, self.start.scale[None], self.start.zero[None], self.fmt)
         best = join([start, self._candidates(_even_overshoots(self.fmt))], dim=0).best()
-        overshoot, gained = _EVEN_UP_TO, True
-        while gained:
+        overshoot, go_on = _EVEN_UP_TO, True
+        while go_on:
             further = [overshoot * _GROWTH ** (1 + index) for index in range(_AT_A_TIME)]
             wider = join([best, self._candidates(further)], dim=0).best()
-            gained = bool((wider.error < best.error).any())
+            coarse = self.span.reach / (self.span.steps + further[-1]) > self.fine
+            go_on = bool((coarse | (wider.error[0] < best.error[0])).any())
             best, overshoot = wider, further[-1]
         return best
 
@@ -124,5 +132,6 @@ def _refined(x: Tensor, best: Choice, fmt: Format, grid: ScaleGrid, rounds: int)
     gained = (better.error < best.error).flatten().nonzero().flatten()
     if rounds == 1 or not len(gained):
         return better
-    again = _refined(x[gained], better.rows(gained), fmt, grid.rows(gained), rounds - 1)
+    left = x if len(gained) == len(x) else x[gained]  # no copy of one long slice
+    again = _refined(left, better.rows(gained), fmt, grid.rows(gained), rounds - 1)
     return better.with_rows(gained, again)

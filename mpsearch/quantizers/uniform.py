@@ -28,7 +28,8 @@ _RULES: dict[ScaleRule, Callable[[Slices, Sequence[Format]], list[Params]]] = {
 class Uniform:
     """Round to the nearest code, ties to even, and clip to the code range.
 
-    Arithmetic is float32 on every input. 0.0 always has a code, and comes back as 0.0.
+    Arithmetic is float32 on every input. 0.0 always has a code, and comes back as 0.0. Magnitudes
+    may go from the smallest float32 number to 2**127.
     """
 
     def fit(
@@ -83,7 +84,7 @@ class Uniform:
             BadInput: the codes do not fit *params*.
         """
         layout = _checked(layout_of(codes.shape, fmt, axes), params)
-        steps = (layout.to_slices(codes) - params.zero_point).float()
+        steps = layout.to_slices(codes).to(torch.float32, copy=True).sub_(params.zero_point)
         return layout.from_slices(steps.mul_(params.scale).to(dtype)).contiguous()
 
 

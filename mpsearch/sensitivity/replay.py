@@ -139,7 +139,9 @@ class _Pass:
                 made = study.layer_changes(layer, scheme)
                 changed = output if not made else site.run(
                     args, kwargs, {layer: made}, study.program.parameters)
-                self._add(group, k, Replayed(g=g, dz=changed - output, axis=axis,
+                # Where a mask has put minus infinity, it stays.
+                dz = (changed - output).masked_fill(changed == output, 0)
+                self._add(group, k, Replayed(g=g, dz=dz, axis=axis,
                                              samples=self._samples(axis)))
             self.waiting[group.name] -= 1
             if not self.waiting[group.name]:

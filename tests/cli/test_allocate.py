@@ -2,9 +2,7 @@
 
 import json
 import math
-import shutil
 
-import numpy as np
 import pytest
 
 from mpsearch.core import io
@@ -58,28 +56,24 @@ def test_the_budget_holds_for_what_is_stored(answer, layers):
     assert budget["floor"] < budget["achieved"] <= budget["requested"] == 4.5 < budget["ceiling"]
 
 
-def test_the_size_is_that_of_packed_codes_and_scales(answer, layers, tmp_path):
-    """Packed here by other means: codes that end on a byte a row, 16-bit scales, one exponent."""
+def test_the_size_is_that_of_the_packed_weights(answer, layers, tmp_path):
+    """And what is packed is what the policy runs on."""
+    from mpsearch.quantizers.packing import packed_tensors, unpacked
     from mpsearch.steps.session import open_session
     from mpsearch.workspace import Workspace
 
     policy = answer[2]
     weights = open_session(None, Workspace(tmp_path), {}).captured.fake.weights
-    length = 0
+    stored = 0
     for layer in unique_weights(layers):
         fmt = policy.layers[layer.name].weight
         codes, params = weights.encode(layer.name, fmt)
-        unsigned = codes.numpy().reshape(codes.shape[0], -1).astype(np.int64) - fmt.code_range[0]
-        assert unsigned.min() >= 0
-        assert unsigned.max() < 2**fmt.bits
-        bits = (unsigned[:, :, None] >> np.arange(fmt.bits)) & 1
-        rows = np.packbits(bits.reshape(len(bits), -1).astype(np.uint8), axis=1)
-        scales = params.scale.double().numpy()
-        shared = 2.0 ** (math.frexp(scales.max())[1] - 15)
-        halves = (scales / shared).astype(np.float16)
-        assert np.array_equal(halves.astype(np.float64) * shared, scales), "16 bits are enough"
-        length += rows.nbytes + halves.nbytes + 1
-    assert 8 * length == policy.totals.size_bits
+        tensors = packed_tensors(codes, params, fmt)
+        stored += sum(tensor.nbytes for tensor in tensors.values())
+        again, found = unpacked(tensors, fmt, layer.weight_shape)
+        assert again.equal(codes)
+        assert found.scale.equal(params.scale)
+    assert 8 * stored == policy.totals.size_bits
 
 
 def test_the_loss_and_its_bound(answer):
@@ -121,41 +115,34 @@ def test_two_fresh_workspaces_hold_the_same_bytes(answer, tool, few, listing, tm
     assert [name for name in once if once[name] != again[name]] == []
 
 
-def test_another_seed_measures_on_other_samples(answer, tool, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(answer[0], folder)
-    ran = tool("allocate", "--budget", "4.5bpw", "--estimator", "weight_error", "--seed", "1",
-               "--calibration-samples", "32", "--evaluation-samples", "96", "--json", cwd=folder)
-    assert ran.data["evaluation"]["samples"] == 96
-    policies = (answer[2], Policy.load(folder / "policy.json"))
+def test_another_seed_measures_on_other_samples(tool, user, mine):
+    policies = [Policy.load(user / "policy.json")]
+    tool("allocate", "--budget", "5bpw", "--seed", "1", *mine, cwd=user)
+    policies.append(Policy.load(user / "policy.json"))
     assert policies[0].provenance["study"] != policies[1].provenance["study"]
-    held_out = [one.provenance["verification"]["measured"]["uniform W4"]["kl"]
-                for one in policies]
+    held_out = [policy.provenance["verification"]["measured"]["uniform W4"]["kl"]
+                for policy in policies]
     assert held_out[0] != held_out[1]
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_a_uniform_policy_that_is_better_is_returned_unless_asked_to_keep(
-        tool, measured_digits, few, keep):
+@pytest.mark.parametrize("keep", [(), ("--keep",)])
+def test_a_uniform_policy_that_is_better_is_returned_unless_asked_to_keep(tool, user, mine, keep):
     """Scores turned upside down make an allocation that any uniform policy beats."""
-    tables = measured_digits / ".mpsearch" / "tables"
-    path, = tables.iterdir()
+    path, = (user / ".mpsearch" / "tables").iterdir()
     table = json.loads(path.read_text())
     table["values"] = [[-value for value in row] for row in table["values"]]
     path.write_text(json.dumps(table))
-    ran = tool("allocate", "--budget", "4.5bpw", "--json", *(["--keep"] if keep else []), *few,
-               cwd=measured_digits)
-    verification = ran.data["verification"]
-    better = verification["better_than_allocated"]
-    assert "uniform W4" in better
+    command = ("allocate", "--budget", "5bpw", *keep, *mine)
+    data = tool(*command, "--json", cwd=user).data
+    verification = data["verification"]
+    assert "uniform W4" in verification["better_than_allocated"]
     assert verification["returned"] == ("allocated" if keep else "uniform W4")
-    policy = Policy.load(measured_digits / "policy.json")
-    widths = {scheme.weight.bits for scheme in policy.layers.values() if scheme.weight}
-    assert (widths == {4}) != keep
+    policy = Policy.load(user / "policy.json")
+    widths = {scheme.weight.bits for scheme in policy.layers.values()}
+    assert widths == ({2} if keep else {4})
     assert policy.evaluation.kl == verification["measured"][verification["returned"]]["kl"]
-    assert ran.data["budgets"][0]["achieved"] == policy.totals.bits_per_weight
-    told = tool("allocate", "--budget", "4.5bpw", *(["--keep"] if keep else []), *few,
-                cwd=measured_digits).out
+    assert data["budgets"][0]["achieved"] == policy.totals.bits_per_weight
+    told = tool(*command, cwd=user).out
     assert ("kept as asked" if keep else "is returned instead") in told
 
 

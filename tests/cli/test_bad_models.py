@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-HOPELESS = '''
+HOPELESS = """
 import torch
 from torch import nn
 
@@ -30,7 +30,7 @@ def no_module():
 
 def raises():
     raise RuntimeError("first line\\nsecond line")
-'''
+"""
 
 ALLOCATE = ("allocate", "--budget", "5bpw")
 

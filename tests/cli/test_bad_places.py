@@ -1,5 +1,6 @@
 """Outputs and workspaces that cannot be written, and disks that are full."""
 
+import contextlib
 import errno
 import os
 
@@ -10,15 +11,18 @@ ALLOCATE = ("allocate", "--budget", "5bpw", "--no-verify")
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """From now on nothing reaches the disk."""
+    """A time in which nothing reaches the disk."""
 
     def refuse(_handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def fill():
-        monkeypatch.setattr(os, "fsync", refuse)
+    @contextlib.contextmanager
+    def full():
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", refuse)
+            yield
 
-    return fill
+    return full
 
 
 @pytest.fixture
@@ -64,24 +68,22 @@ def test_a_workspace_that_cannot_be(refused, cleared, mine, command):
 
 
 def test_a_full_disk_under_the_output(refused, cleared, mine, full_disk):
-    full_disk()
-    line = refused(*ALLOCATE, *mine, cwd=cleared)
+    with full_disk():
+        line = refused(*ALLOCATE, *mine, cwd=cleared)
     assert "policy.json" in line
     assert "free some space" in line
 
 
 def test_a_full_disk_keeps_the_policy_that_was_there(refused, user, mine, full_disk):
     before = (user / "policy.json").read_bytes()
-    full_disk()
-    refused("allocate", "--budget", "4bpw", "--no-verify", *mine, cwd=user)
+    with full_disk():
+        refused("allocate", "--budget", "4bpw", "--no-verify", *mine, cwd=user)
     assert (user / "policy.json").read_bytes() == before
 
 
-def test_a_full_disk_under_the_workspace(refused, tool, cleared, mine, full_disk, monkeypatch):
-    fresh = ("measure", "--workspace", "fresh", *mine[:4], "--calibration-samples", "16")
-    with monkeypatch.context():
-        full_disk()
-        line = refused(*fresh, cwd=cleared, workspace="fresh")
-        assert "free some space" in line
-    monkeypatch.undo()
+def test_a_full_disk_under_the_workspace(refused, tool, cleared, full_disk):
+    fresh = ("measure", "--workspace", "fresh", "--model", "mine.py:model", "--data",
+             "mine.py:data")
+    with full_disk():
+        assert "free some space" in refused(*fresh, cwd=cleared, workspace="fresh")
     assert tool(*fresh, cwd=cleared).code == 0, "and works once there is room"

@@ -2,8 +2,10 @@
 
 import pytest
 
+UNREADABLE = ["", "4.5", "bpw", "4 bits", "-3bpw", "0bpw", "nanbpw", "1e999bpw"]
 
-@pytest.mark.parametrize("text", ["4.5", "bpw", "4 bits", "-3bpw", "0bpw", "nanbpw", "1e999bpw", ""])
+
+@pytest.mark.parametrize("text", UNREADABLE)
 def test_an_unreadable_budget_is_shown_with_how_to_write_it(refused, tmp_path, text):
     line = refused("allocate", f"--budget={text}", cwd=tmp_path)
     assert f"'{text}'" in line

@@ -1,12 +1,10 @@
 """Standard output holds the answer and nothing else."""
 
-import json
-
 import pytest
 
 from mpsearch.spaces import shipped
 
-NOISY = '''
+NOISY = """
 import sys
 print("importing")
 from mine import data as quiet_data, model as quiet_model
@@ -19,7 +17,7 @@ def data(split):
     print("reading")
     print("something is odd", file=sys.stderr)
     yield from quiet_data(split)
-'''
+"""
 
 
 @pytest.mark.parametrize("command", [
@@ -55,12 +53,6 @@ def test_what_measure_says(tool, user, mine):
         assert [len(row) for row in table["values"]] == [6, 6, 6]
         for row in table["values"]:
             assert row == sorted(row, reverse=True), "more bits, less loss"
-
-
-def test_numbers_are_never_infinite_or_missing(tool, user, mine):
-    for command in (("allocate", "--budget", "5bpw"), ("pareto",)):
-        text = tool(*command, "--json", *mine, cwd=user).out
-        json.loads(text, parse_constant=pytest.fail)
 
 
 def test_the_spaces_that_ship(tool, tmp_path):

@@ -1,14 +1,13 @@
 """Models and data of one's own, end to end through the same command."""
 
 import numpy as np
-import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
 from mpsearch.core.types import Policy
 
-RESNET20 = '''
+RESNET20 = """
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -48,9 +47,9 @@ class ResNet20(nn.Module):
 
 def model():
     return ResNet20()
-'''
+"""
 
-SWIN = '''
+SWIN = """
 from timm.models.swin_transformer import SwinTransformer
 
 def model():
@@ -58,9 +57,15 @@ def model():
                           num_heads=(2, 4), num_classes=5)
     net.pretrained_cfg = {"input_size": (3, 32, 32), "mean": (0.5,) * 3, "std": (0.5,) * 3}
     return net
-'''
+"""
 
-FLOW = '''
+QUICK = """
+[[rule]]
+kind = ["conv", "linear"]
+weight = { bits = [2, 4, 8], scale = "absmax" }
+"""
+
+FLOW = """
 import torch
 from torch import nn
 
@@ -78,7 +83,7 @@ class Flow(nn.Module):
 
 def data():
     return torch.randn(64, 64)
-'''
+"""
 
 
 def images(path, size, classes, *, count=24):
@@ -132,11 +137,13 @@ def test_a_timm_resnet_with_a_weights_file(tool, tmp_path):
     torch.manual_seed(0)
     save_file(timm.create_model("resnet18", num_classes=1000).state_dict(),
               tmp_path / "weights.safetensors")
+    (tmp_path / "quick.toml").write_text(QUICK)
     images(tmp_path / "images.npz", 64, 1000, count=4)
-    ran = tool("allocate", "--budget", "4bpw", "--json", "--model", "resnet18", "--weights",
+    ran = tool("allocate", "--budget", "4.5bpw", "--json", "--model", "resnet18", "--weights",
                "weights.safetensors", "--data", "images.npz", "--estimator", "weight_error",
-               "--calibration-samples", "2", "--evaluation-samples", "2", cwd=tmp_path)
-    policy = check(ran, tmp_path, bits=4)
+               "--calibration-samples", "2", "--evaluation-samples", "2", "--space", "quick.toml",
+               cwd=tmp_path)
+    policy = check(ran, tmp_path, bits=4.5)
     assert len(policy.layers) == 21
     assert policy.model.source == "resnet18"
 
@@ -156,10 +163,12 @@ def test_a_swin_by_its_timm_name(tool, tmp_path):
     name = "swin_s3_tiny_224"
     torch.manual_seed(0)
     save_file(timm.create_model(name).state_dict(), tmp_path / "weights.safetensors")
+    (tmp_path / "quick.toml").write_text(QUICK)
     images(tmp_path / "images.npz", 224, 1000, count=4)
     ran = tool("allocate", "--budget", "5bpw", "--json", "--model", name, "--weights",
                "weights.safetensors", "--data", "images.npz", "--estimator", "weight_error",
-               "--no-verify", "--calibration-samples", "1", "--batch-size", "1", cwd=tmp_path)
+               "--no-verify", "--calibration-samples", "1", "--batch-size", "1", "--space",
+               "quick.toml", cwd=tmp_path)
     assert ran.data["totals"]["bits_per_weight"] <= 5
     assert "layers.3.blocks.1.mlp.fc2" in ran.data["layers"]
 
@@ -176,20 +185,29 @@ def test_a_model_without_any_data(tool, user):
     assert ran.data["evaluation"] is None
 
 
-@pytest.mark.parametrize("space", ["weights_and_activations", "weights_grouped"])
-def test_the_other_spaces_on_the_embedded_model(tool, tmp_path, space):
-    ran = tool("allocate", "--budget", "5bpw", "--json", "--space", space, "--estimator", "fisher",
-               "--calibration-samples", "8", "--evaluation-samples", "16", "--batch-size", "8",
-               cwd=tmp_path)
+def test_weights_and_activations_of_the_embedded_model(tool, tmp_path):
+    few = ("--evaluation-samples", "8", "--batch-size", "4")
+    ran = tool("allocate", "--budget", "5bpw", "--json", "--space", "weights_and_activations",
+               "--estimator", "fisher", "--calibration-samples", "4", *few, cwd=tmp_path)
     policy = check(ran, tmp_path, bits=5)
-    quantized = [scheme for scheme in policy.layers.values() if scheme.input is not None]
     static = [name for name, scheme in policy.layers.items()
               if any(fmt and not fmt.dynamic for fmt in (scheme.input, scheme.other))]
-    assert bool(quantized) == (space == "weights_and_activations")
+    assert all(scheme.input is not None for scheme in policy.layers.values())
     assert set(policy.activations) == set(static)
-    again = tool("run", "--policy", "policy.json", "--evaluation-samples", "16", "--batch-size",
-                 "8", "--json", cwd=tmp_path)
+    again = tool("run", "--policy", "policy.json", *few, "--json", cwd=tmp_path)
     assert again.data["kl"] == policy.evaluation.kl
+
+
+def test_grouped_weights_of_the_embedded_model(tool, tmp_path):
+    ran = tool("allocate", "--budget", "5bpw", "--json", "--space", "weights_grouped",
+               "--estimator", "weight_error", "--no-verify", cwd=tmp_path)
+    assert ran.data["totals"]["bits_per_weight"] <= 5
+    schemes = Policy.load(tmp_path / "policy.json").layers
+    assert {scheme.weight.group_size for scheme in schemes.values() if scheme.weight} <= {
+        32, 64, 128}
+    again = tool("run", "--policy", "policy.json", "--evaluation-samples", "16", "--json",
+                 cwd=tmp_path)
+    assert 0 < again.data["kl"] < 0.1
 
 
 def test_operations_are_a_budget_where_activations_are_quantized(tool, user, mine):

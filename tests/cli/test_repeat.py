@@ -62,11 +62,10 @@ def test_commands_that_need_no_torch_import_none(fresh, measured_digits, few, co
     assert imported == []
 
 
-def test_another_budget_in_the_same_workspace_runs_only_the_new_policy(tool, measured_digits,
-                                                                       few, listing):
-    evaluations = measured_digits / ".mpsearch" / "evaluations"
+def test_another_budget_runs_only_the_policies_that_are_new(tool, user, mine, listing):
+    evaluations = user / ".mpsearch" / "evaluations"
     before = listing(evaluations)
-    ran = tool("allocate", "--budget", "4.4bpw", "--json", *few, cwd=measured_digits)
+    ran = tool("allocate", "--budget", "4.9bpw", "--json", *mine, cwd=user)
     assert ran.data["measured_units"] == 0
     after = listing(evaluations)
     assert set(before) < set(after)

@@ -11,7 +11,7 @@ import pytest
 from mpsearch.workspace import FileLedger
 
 PATIENCE_SECONDS = 300
-MEASURE = ("measure", "--json", "--calibration-samples", "64", "--batch-size", "16")
+MEASURE = ("measure", "--json", "--calibration-samples", "32", "--batch-size", "8")
 UNITS = {"kl_probe": 38, "fisher": 4 * 38}
 
 

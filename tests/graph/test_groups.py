@@ -44,7 +44,7 @@ def test_groups_of_whole_models(models, name, expected):
     lambda m, x: m.a(x) + m.b(x.flip(0).relu()),
     lambda m, x: m.a(x) + m.b(x + F.gelu(x)),
     lambda m, x: m.b(torch.where(m.a(x) > 0, x, 0.0)),
-    lambda m, x: m.a(x) + m.b(F.pixel_shuffle(x.view(-1, 6, 1, 1).repeat(1, 4, 1, 1), 2)[..., 0, 0]),
+    lambda m, x: m.a(x) + m.b(F.pixel_shuffle(x[..., None, None].repeat(1, 4, 1, 1), 2)[..., 0, 1]),
     lambda m, x: m.a(x) + m.b(x.unflatten(1, (2, 3)).transpose(1, 2).flatten(1)),
 ])
 def test_what_lies_on_one_grid_is_tied(models, wire):

@@ -1,0 +1,87 @@
+"""Help, mistakes on the command line, and what a terminal or a pipe gets."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+COMMANDS = ("measure", "allocate", "pareto", "run", "show", "spaces")
+
+
+def test_help_names_every_command_with_a_whole_sentence(tool, tmp_path):
+    ran = tool("--help", cwd=tmp_path)
+    assert ran.code == 0
+    for command in COMMANDS:
+        line, = (line for line in ran.out.splitlines() if line.strip().startswith(f"{command} "))
+        assert line.endswith("."), line
+        assert not line.endswith("..."), line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_speaks_of_its_options(tool, tmp_path, command):
+    ran = tool(command, "--help", cwd=tmp_path)
+    assert ran.code == 0
+    assert "--json" in ran.out
+    assert "list[str]" not in ran.out, "a value is called by what it is"
+
+
+@pytest.mark.parametrize("arguments", [
+    ("allocte",), ("allocate", "--bugdet", "4bpw"), ("allocate", "4bpw"), ("run",), ("show",),
+    ("allocate", "--batch-size", "many"), ("show", "a.json", "b.json")])
+def test_a_mistake_ends_with_code_2_and_says_what_it_was(tool, tmp_path, arguments):
+    ran = tool(*arguments, cwd=tmp_path)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "rror" in ran.err
+    assert "Traceback" not in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version(tool, tmp_path):
+    ran = tool("--version", cwd=tmp_path)
+    assert ran.code == 0
+    assert ran.out.strip().count(".") >= 1
+
+
+def test_a_pipe_gets_no_colours_and_whole_tables(tool, measured_digits, few):
+    for command in (("allocate", "--budget", "4.5bpw", *few), ("show", "policy.json"), ("spaces",),
+                    ("show", "policy.json", "--against", "policy.json")):
+        out = tool(*command, cwd=measured_digits).out
+        assert "\x1b" not in out
+        assert "…" not in out
+    assert "blocks.5.attn.matmul_1" in tool("show", "policy.json", cwd=measured_digits).out
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal_gets_every_column(tool, measured_digits, few, monkeypatch, width):
+    """Words wrap; no column, number or letter of a heading goes missing."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(Console, "is_terminal", property(lambda _self: True))
+    monkeypatch.setattr(Console, "is_dumb_terminal", property(lambda _self: False))
+    out = plain(tool("allocate", "--budget", "4.5bpw", *few, cwd=measured_digits).out)
+    letters = "".join(out.split())
+    for number in ("4.500bits", "2.274", "8.274"):
+        assert number in letters, out
+    assert "uniformW4" in letters, out
+    assert max(len(line) for line in out.splitlines() if " " * 3 in line) <= width, out
+    assert "…" not in out
+    assert "blocks.5.attn.qkv" in plain(tool("show", "policy.json", cwd=measured_digits).out)
+
+
+def plain(text):
+    """*text* without the codes of bold letters."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(measured_digits):
+    program = "from mpsearch.cli import main; main()"
+    shown = subprocess.Popen([sys.executable, "-c", program, "show", "policy.json"],
+                             cwd=measured_digits, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True)
+    shown.stdout.close()
+    err = shown.stderr.read()
+    shown.stderr.close()
+    shown.wait()
+    assert err == ""
