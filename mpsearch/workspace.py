@@ -103,12 +103,24 @@ class FileLedger:
         except OSError as error:
             raise BadInput(f"cannot read {self._path}: {error.strerror}") from error
         whole = content.rfind(b"\n") + 1
-        for line in content[:whole].splitlines():
-            entry = json.loads(line)
-            self._units[entry["unit"]] = entry["rows"]
+        for line in content[:whole].split(b"\n"):
+            entry = _entry(line)
+            if entry is not None:
+                self._units[entry[0]] = entry[1]
         if whole < len(content):
             try:
                 os.truncate(self._path, whole)
             except OSError as error:
                 raise io.cannot_write(self._path, error) from error
         return len(self._units)
+
+
+def _entry(line: bytes) -> tuple[str, list[list[float]]] | None:
+    """Unit and rows of a ledger's line; None for one that a failing disk left unreadable."""
+    try:
+        entry = json.loads(line)
+        unit, rows = entry["unit"], entry["rows"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    whole = isinstance(unit, str) and isinstance(rows, list)
+    return (unit, rows) if whole else None

@@ -187,3 +187,37 @@ def test_two_inputs_and_an_output_that_is_a_tuple(place):
     result = api.allocate("5bpw", Two(), data=data, workspace=place, **FEW)
     assert list(result.policy.layers) == ["left", "right"]
     assert result.policy.evaluation.samples == 16
+
+
+@pytest.mark.parametrize("whole", ["tensor", "pair", "dictionary"])
+def test_all_samples_may_come_as_one_batch(net, batches, place, whole):
+    x, y = (torch.cat(column) for column in zip(*batches, strict=True))
+    data = {"tensor": x, "pair": (x, y), "dictionary": {"args": x, "labels": y}}[whole]
+    result = api.allocate("4bpw", net, data=data, workspace=place, **FEW)
+    assert result.policy.evaluation.samples == 16
+    assert (result.policy.evaluation.top1 is None) == (whole == "tensor")
+
+
+def test_a_label_for_a_whole_sequence_does_not_fit_an_output_for_every_position(net, place):
+    data = [(torch.randn(8, 5, 64), torch.arange(8)) for _ in range(4)]
+    with pytest.raises(BadInput, match="label"):
+        api.allocate("4bpw", net, data=data, workspace=place, **FEW)
+
+
+def test_sequences_without_labels_are_compared_at_every_position(net, place):
+    data = [torch.randn(8, 5, 64) for _ in range(4)]
+    policy = api.allocate("4bpw", net, data=data, workspace=place, **FEW).policy
+    assert 0 < policy.evaluation.agreement <= 1
+    assert policy.evaluation.samples == 16
+
+
+def test_an_output_of_one_number_cannot_be_compared_as_classes(net, batches, place):
+    """Its divergence is zero whatever the policy: an optimum of nothing."""
+    one = nn.Sequential(*net[:3], nn.Linear(64, 1))
+    with pytest.raises(BadInput, match="one class|single"):
+        api.allocate("4bpw", one, data=[x for x, _ in batches], workspace=place, **FEW)
+
+
+def test_a_seed_beyond_what_torch_takes_is_refused(net, batches, place):
+    with pytest.raises(BadInput, match="seed"):
+        api.measure(net, data=batches, workspace=place, seed=2**70)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Group, ScoreTable, unique_weights
+from mpsearch.fakequant.threads import threads_for
 from mpsearch.sensitivity.study import Ledger, Progress, Rows, Study, table
 
 
@@ -62,9 +63,10 @@ def _score(estimator: WeightEstimator, study: Study, group: Group) -> Rows:
     study.prepare(group)
     weights, members = study.fake.weights, unique_weights(study.space.members(group))
     rows = []
-    for scheme in group.schemes:
-        fmt = scheme.weight
-        rows.append([0.0 if fmt is None else sum(
-            estimator.score(weights.rows(layer.name), weights.fake(layer.name, fmt))
-            for layer in members)])
+    with threads_for(elements=0):  # one thread sums in one order, so its last digit stays
+        for scheme in group.schemes:
+            fmt = scheme.weight
+            rows.append([0.0 if fmt is None else sum(
+                estimator.score(weights.rows(layer.name), weights.fake(layer.name, fmt))
+                for layer in members)])
     return rows

@@ -10,6 +10,7 @@ from mpsearch import plugins
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.budget import Budget
+from mpsearch.core.errors import Infeasible
 from mpsearch.core.types import ScoreTable, Totals
 from mpsearch.steps.choice import Choice, totals_of
 from mpsearch.steps.limits import Row, rows
@@ -51,8 +52,18 @@ def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
     problem = Problem.from_tables(losses, [row.table for row in limited],
                                   [row.limit for row in limited])
     solve = plugins.load("allocator", allocator)()
-    selection: Selection = solve(problem)
+    try:
+        selection: Selection = solve(problem)
+    except Infeasible as error:
+        raise _conflict(limited) from error
     return Allocation(
         measured=measured, estimator=estimator, budgets=tuple(limited), problem=problem,
         allocator={"name": allocator, **asdict(solve)}, selection=selection,
         totals=totals_of(measured, selection.choice, losses))
+
+
+def _conflict(limited: Sequence[Row]) -> Infeasible:
+    """Every budget can be met alone, which was checked before; the allocator found none for all."""
+    asked = " and ".join(str(row.budget) for row in limited)
+    return Infeasible(f"no choice of schemes meets {asked} together, though each can be met "
+                      "alone: raise one of them")

@@ -11,24 +11,35 @@ from mpsearch.core.errors import BadInput, Infeasible, Unsupported
 from mpsearch.core.types import ScoreTable
 from mpsearch.steps.measure import Measured
 
+_EXACT = 2.0**53
+"""Where floats stop telling whole numbers apart."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One budget as a limit on a cost table: ``total * factor + offset`` is in its own unit."""
+    """One budget as a limit on a cost table: ``total / per + offset`` is in its own unit."""
 
     budget: Budget
     table: ScoreTable
-    factor: float
+    per: float
     offset: float
 
     @property
     def limit(self) -> float:
-        """The most the table's total may be."""
-        return (self.budget.limit - self.offset) / self.factor
+        """The largest whole total that is within the budget, as `shown` says it."""
+        asked = self.budget.limit
+        total = float(math.floor((asked - self.offset) * self.per))
+        if abs(total) >= _EXACT:
+            return total
+        while self.shown(total + 1) <= asked:
+            total += 1
+        while self.shown(total) > asked:
+            total -= 1
+        return total
 
     def shown(self, total: float) -> float:
         """A total of the table in the budget's unit."""
-        return total * self.factor + self.offset
+        return total / self.per + self.offset
 
     @property
     def floor(self) -> float:
@@ -87,7 +98,7 @@ def _row(budget: Budget, measured: Measured) -> Row:
     if budget.metric == "bits_per_weight":
         if not record.space.weights:
             raise BadInput(f"the budget {budget} counts bits per weight and the space has none")
-        return Row(budget=budget, table=costs["size"], factor=1 / record.space.weights, offset=0)
+        return Row(budget=budget, table=costs["size"], per=record.space.weights, offset=0)
     if budget.metric == "file_bytes":
-        return Row(budget=budget, table=costs["size"], factor=1 / 8, offset=record.other_bytes)
-    return Row(budget=budget, table=costs["bops"], factor=1, offset=0)
+        return Row(budget=budget, table=costs["size"], per=8, offset=record.other_bytes)
+    return Row(budget=budget, table=costs["bops"], per=1, offset=0)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -56,18 +57,19 @@ def test_the_budget_holds_for_what_is_stored(answer, layers):
     assert budget["floor"] < budget["achieved"] <= budget["requested"] == 4.5 < budget["ceiling"]
 
 
-def test_the_size_is_that_of_the_packed_weights(answer, layers, tmp_path):
+def test_the_size_is_that_of_the_packed_weights(tiny, monkeypatch):
     """And what is packed is what the policy runs on."""
     from mpsearch.quantizers.packing import packed_tensors, unpacked
     from mpsearch.steps.session import open_session
     from mpsearch.workspace import Workspace
 
-    policy = answer[2]
-    weights = open_session(None, Workspace(tmp_path), {}).captured.fake.weights
+    monkeypatch.chdir(tiny)
+    policy = Policy.load("policy.json")
+    captured = open_session("mine.py:model", Workspace(), {"data": "mine.py:data"}).captured
     stored = 0
-    for layer in unique_weights(layers):
+    for layer in unique_weights(captured.layers.specs):
         fmt = policy.layers[layer.name].weight
-        codes, params = weights.encode(layer.name, fmt)
+        codes, params = captured.fake.weights.encode(layer.name, fmt)
         tensors = packed_tensors(codes, params, fmt)
         stored += sum(tensor.nbytes for tensor in tensors.values())
         again, found = unpacked(tensors, fmt, layer.weight_shape)
@@ -106,11 +108,12 @@ def test_provenance_says_how_it_was_made(answer):
     assert answer[2].model.source == "mpsearch.zoo.digits:model"
 
 
-def test_two_fresh_workspaces_hold_the_same_bytes(answer, tool, few, listing, tmp_path):
+def test_a_fresh_workspace_holds_the_same_bytes(tiny, tool, mine, listing, tmp_path):
     """Policy, front, pictures, tables, evaluations: everything."""
-    ran = tool("allocate", "--budget", "4.5bpw", "--json", *few, cwd=tmp_path)
+    shutil.copy(tiny / "mine.py", tmp_path)
+    ran = tool("allocate", "--budget", "5bpw", "--json", *mine, cwd=tmp_path)
     assert ran.code == 0, ran.err
-    once, again = listing(answer[0]), listing(tmp_path)
+    once, again = listing(tiny), listing(tmp_path)
     assert list(once) == list(again)
     assert [name for name in once if once[name] != again[name]] == []
 

@@ -22,7 +22,7 @@ def data(split):
 
 @pytest.mark.parametrize("command", [
     ("measure", "--estimator", "fisher", "--estimator", "weight_error"),
-    ("allocate", "--budget", "5bpw", "--space", "weights_grouped"), ("pareto",),
+    ("allocate", "--budget", "5bpw"), ("pareto",),
     ("run", "--policy", "policy.json"), ("show", "policy.json"),
     ("show", "policy.json", "--against", "policy.json"), ("spaces",), ("spaces", "weights_only")])
 def test_one_json_object_and_nothing_else(tool, user, mine, command):

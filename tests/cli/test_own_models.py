@@ -62,7 +62,12 @@ def model():
 QUICK = """
 [[rule]]
 kind = ["conv", "linear"]
+layer = "layer*"
 weight = { bits = [2, 4, 8], scale = "absmax" }
+
+[[rule]]
+layer = "layers.2.*"
+float = true
 """
 
 FLOW = """
@@ -165,12 +170,13 @@ def test_a_swin_by_its_timm_name(tool, tmp_path):
     save_file(timm.create_model(name).state_dict(), tmp_path / "weights.safetensors")
     (tmp_path / "quick.toml").write_text(QUICK)
     images(tmp_path / "images.npz", 224, 1000, count=4)
-    ran = tool("allocate", "--budget", "5bpw", "--json", "--model", name, "--weights",
+    ran = tool("allocate", "--budget", "30bpw", "--json", "--model", name, "--weights",
                "weights.safetensors", "--data", "images.npz", "--estimator", "weight_error",
                "--no-verify", "--calibration-samples", "1", "--batch-size", "1", "--space",
                "quick.toml", cwd=tmp_path)
-    assert ran.data["totals"]["bits_per_weight"] <= 5
-    assert "layers.3.blocks.1.mlp.fc2" in ran.data["layers"]
+    assert ran.data["layers"]["layers.0.blocks.1.mlp.fc2"].startswith("W")
+    assert ran.data["layers"]["layers.2.blocks.1.mlp.fc2"] == "float"
+    assert ran.data["totals"]["bits_per_weight"] <= 30
 
 
 def test_a_model_without_any_data(tool, user):
@@ -187,9 +193,9 @@ def test_a_model_without_any_data(tool, user):
 
 def test_weights_and_activations_of_the_embedded_model(tool, tmp_path):
     few = ("--evaluation-samples", "8", "--batch-size", "4")
-    ran = tool("allocate", "--budget", "5bpw", "--json", "--space", "weights_and_activations",
+    ran = tool("allocate", "--budget", "3.2bpw", "--json", "--space", "weights_and_activations",
                "--estimator", "fisher", "--calibration-samples", "4", *few, cwd=tmp_path)
-    policy = check(ran, tmp_path, bits=5)
+    policy = check(ran, tmp_path, bits=3.2)
     static = [name for name, scheme in policy.layers.items()
               if any(fmt and not fmt.dynamic for fmt in (scheme.input, scheme.other))]
     assert all(scheme.input is not None for scheme in policy.layers.values())
@@ -198,16 +204,14 @@ def test_weights_and_activations_of_the_embedded_model(tool, tmp_path):
     assert again.data["kl"] == policy.evaluation.kl
 
 
-def test_grouped_weights_of_the_embedded_model(tool, tmp_path):
-    ran = tool("allocate", "--budget", "5bpw", "--json", "--space", "weights_grouped",
-               "--estimator", "weight_error", "--no-verify", cwd=tmp_path)
-    assert ran.data["totals"]["bits_per_weight"] <= 5
-    schemes = Policy.load(tmp_path / "policy.json").layers
-    assert {scheme.weight.group_size for scheme in schemes.values() if scheme.weight} <= {
-        32, 64, 128}
-    again = tool("run", "--policy", "policy.json", "--evaluation-samples", "16", "--json",
-                 cwd=tmp_path)
-    assert 0 < again.data["kl"] < 0.1
+def test_weights_in_groups(tool, user, mine):
+    """Rows of 27, 72 and 16 weights end in shorter groups."""
+    ran = tool("allocate", "--budget", "5bpw", "--json", "--space", "weights_grouped", *mine,
+               cwd=user)
+    policy = check(ran, user, bits=5)
+    assert {scheme.weight.group_size for scheme in policy.layers.values()} <= {32, 64, 128}
+    again = tool("run", "--policy", "policy.json", "--json", *mine[4:6], *mine[8:], cwd=user)
+    assert again.data["kl"] == policy.evaluation.kl
 
 
 def test_operations_are_a_budget_where_activations_are_quantized(tool, user, mine):

@@ -11,8 +11,8 @@ import pytest
 from mpsearch.workspace import FileLedger
 
 PATIENCE_SECONDS = 300
-MEASURE = ("measure", "--json", "--calibration-samples", "32", "--batch-size", "8")
-UNITS = {"kl_probe": 38, "fisher": 4 * 38}
+MEASURE = ("measure", "--json", "--calibration-samples", "16", "--batch-size", "8")
+UNITS = {"kl_probe": 38, "fisher": 2 * 38}
 
 
 @pytest.fixture(scope="module", params=["kl_probe", "fisher"])

@@ -85,7 +85,7 @@ def test_a_layer_that_runs_twice_sees_both_inputs(models):
 
 def test_large_data_are_sampled_from_every_channel(models):
     fmt = models.int_format(2, "tensor", scale="least_squares")
-    x = torch.randn(1 << 15, 6) * torch.tensor([0.1, 10.0, 0.1, 10.0, 0.1, 10.0])
+    x = torch.randn(1 << 15, 6) * torch.tensor([0.1, 10.0, 10.0, 0.1, 10.0, 10.0])
     found = ranges_of(models, "chain", [fmt], [(x,)])["layers.0"]["input"][range_key(fmt)]
     whole = to_static(Uniform().fit(x.flatten(), [fmt])[0])
     assert found.scale == pytest.approx(whole.scale, rel=0.05)

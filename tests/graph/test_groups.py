@@ -20,6 +20,7 @@ class Pair(nn.Module):
     def __init__(self, wire):
         super().__init__()
         self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.shift = nn.Parameter(torch.ones(6))
         self.wire = wire
 
     def forward(self, x):
@@ -57,7 +58,9 @@ def test_what_lies_on_one_grid_is_tied(models, wire):
     lambda m, x: m.a(x) + m.b(2 * x),
     lambda m, x: m.b(m.a(x)) + x,
     # both choices are made by one mask, which holds no numbers of its own
-    lambda m, x: m.b(torch.where(x > 0, m.a(torch.where(x > 0, x.exp(), 0.0)), 0.0)),
+    lambda m, x: m.b(torch.where(mask := x > 0, m.a(torch.where(mask, x.exp(), 0.0)), 0.0)),
+    # a parameter added to both is known beforehand
+    lambda m, x: m.b(m.a(x + m.shift).sin() + m.shift),
 ])
 def test_what_changes_the_grid_is_not(models, wire):
     assert groups(models.catch(Pair(wire), models.vectors()).layers) == {}

@@ -61,3 +61,4 @@ def test_each_row_is_one_output_channel():
     assert torch.equal(rows[1 * 5 + 2], weight[1, :, 2])
     largest = changed_rows(weight, lambda x: x.amax(1, keepdim=True).expand(x.shape), (1,))
     assert torch.equal(largest, weight.amax(1, keepdim=True).expand(3, 4, 5))
+    assert largest.is_contiguous()  # as it is stored, for views that follow

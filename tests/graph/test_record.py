@@ -65,9 +65,17 @@ def test_values_that_the_model_overwrites_can_be_used_again(models):
     torch.testing.assert_close(first, model.module(*args))
 
 
+class Product(nn.Module):
+    """A matrix product of activations."""
+
+    def forward(self, x):
+        return (x[:, :, None] @ x[:, None]).mean(1)
+
+
 def test_layers_have_the_names_of_their_modules(models):
-    assert [spec.name for spec in models.caught("branch").layers.specs] == [
-        "first", "second", "head"]
+    model = models.catch(models.Branch(nn.Sequential(Product())), models.vectors())
+    assert [spec.name for spec in model.layers.specs] == [
+        "first", "second", "inner.0.matmul_0", "head"]
 
 
 def test_a_parameter_read_twice_is_one_node(models):

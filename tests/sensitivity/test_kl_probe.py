@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from mpsearch.backends.simulated import Simulated
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Scheme
 from mpsearch.fakequant.keys import chosen_ranges
 from mpsearch.graph.execute import Program
+from mpsearch.metrics import kl
 from mpsearch.sensitivity.kl_probe import KlProbe
 from mpsearch.sensitivity.probe import ProbeEngine
 
@@ -56,6 +58,24 @@ def test_it_equals_running_the_quantized_model(models, name, tie):
             expected = naive(models, study, model.module, group, scheme)
             assert value == pytest.approx(expected, rel=1e-3, abs=1e-9)
             assert (value > 0) == (not scheme.is_float)
+
+
+@pytest.mark.parametrize(("name", "tie"), [
+    ("stored", ()), ("autoencoder", ()), ("language", (("tokens", "head"),)),
+    ("language_product", (("tokens", "tokens.linear"),)), ("sdpa_gqa", ()), ("branch", ()),
+    ("mha_weights", ()),
+])
+def test_it_equals_running_the_simulated_backend(models, name, tie):
+    model, args = models.caught(name), models.inputs_of(name, 3)
+    schemes = models.weights_and_inputs((3,), [models.int_format(4, "token")])
+    study = models.study_of(model, schemes, [args], tie=tie)
+    table, _ = models.measure(ProbeEngine(), KlProbe(), study)
+    reference = model.program.run(args)
+    for group, (value,) in zip(study.space.groups, table.values, strict=True):
+        quantized = Simulated()(model.program, study.fake,
+                                dict.fromkeys(group.layers, group.schemes[0]), {})
+        assert value == pytest.approx(float(kl(reference, quantized(*args)).mean()), rel=1e-4)
+        assert value > 0
 
 
 def test_groups_are_scored_in_the_order_of_the_space(models):
