@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from mpsearch import plugins
 from mpsearch.core.budget import Budget
+from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
 from mpsearch.steps.curve import Curve
 from mpsearch.steps.fronts import FrontPlan, front_of, sweep
-from mpsearch.steps.limits import require_budgets
+from mpsearch.steps.limits import require_budgets, rows
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.policy import make_policy
 from mpsearch.steps.progress import silent
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, Request
-from mpsearch.steps.session import Session, open_session
+from mpsearch.steps.session import OBJECT, Session, open_session
 from mpsearch.steps.verify import Verification
 from mpsearch.steps.verify import verify as verifying
 from mpsearch.workspace import DEFAULT, Workspace
@@ -76,7 +77,10 @@ def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, 
     require_budgets(budgets)
     plugins.load("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
-    measured = measuring.measure(session, [estimator], progress)
+    if verify:
+        measuring.require_data(session, [estimator])
+    measured = measuring.measure(session, [estimator], progress,
+                                 check=lambda known: rows(budgets, known))
     allocation = allocating.allocate(measured, estimator, budgets, allocator)
     verification = verifying(session, allocation, progress, keep=keep) if verify else None
     front = front_of(session, allocation, verification) if verification else None
@@ -131,12 +135,17 @@ def evaluate(policy: Policy, model: str | nn.Module | None = None, *, backend: s
     return evaluate_policy(policy, _session(policy, model, options, workspace), progress, backend)
 
 
+_REMEMBERED = ("weights", "data", "seed", "calibration_samples", "evaluation_samples",
+               "batch_size")
+
+
 def _session(policy: Policy, model: str | nn.Module | None, options: dict[str, Any],
              workspace: str = DEFAULT) -> Session:
     """A session on the policy's own model and data, where the caller names no others."""
     made_with = policy.provenance
-    given = {name: made_with[name] for name in ("weights", "data", "seed", "calibration_samples")
-             if made_with.get(name) is not None}
+    if model is None and policy.model.source.startswith(OBJECT):
+        raise BadInput(f"this policy was made from a Python {policy.model.source}: give the model")
+    given = {name: made_with[name] for name in _REMEMBERED if made_with.get(name) is not None}
     if model is not None and model != policy.model.source:
         given = {}
     return open_session(policy.model.source if model is None else model, Workspace(workspace),

@@ -12,9 +12,12 @@ import typer
 from mpsearch import shell
 from mpsearch.core.errors import MpsearchError
 from mpsearch.core.io import require_writable
+from mpsearch.core.version import version_of
+from mpsearch.plugins import BUILTIN
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, DEFAULT_MODEL, DEFAULT_SPACE
 from mpsearch.workspace import DEFAULT
 
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help=(
     "Find the best mixed-precision policy for a neural network within a budget, and run it."))
@@ -28,8 +31,9 @@ Data = Annotated[str | None, typer.Option(
     "--data", "-d", help="Image folder, CSV of file,label[,split], .npz, or "
     "package.module:function yielding batches.")]
 Space = Annotated[str, typer.Option(help="Search space: a shipped name or a TOML file.")]
-Estimator = Annotated[str, typer.Option(help="Sensitivity estimator.")]
-Allocator = Annotated[str, typer.Option(help="Allocator.")]
+Estimator = Annotated[str, typer.Option(
+    help=f"Sensitivity estimator: {', '.join(BUILTIN['estimator'])}.")]
+Allocator = Annotated[str, typer.Option(help=f"Allocator: {', '.join(BUILTIN['allocator'])}.")]
 Calibration = Annotated[int, typer.Option(
     "--calibration-samples", help="Samples that estimators and activation ranges see.")]
 Evaluation = Annotated[int, typer.Option(
@@ -44,9 +48,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(version("mpsearch"))
+        typer.echo(version_of("mpsearch"))
         raise typer.Exit
 
 
@@ -61,7 +63,8 @@ def _common(version: Annotated[bool, typer.Option(
 def measure(model: Model = None, weights: Weights = None, data: Data = None,
             space: Space = DEFAULT_SPACE,
             estimator: Annotated[list[str] | None, typer.Option(
-                help="Sensitivity estimator; repeat for several.")] = None,
+                metavar="NAME", help=f"Sensitivity estimator ({', '.join(BUILTIN['estimator'])}); "
+                "repeat for several.")] = None,
             calibration_samples: Calibration = 128, batch_size: BatchSize = 32, seed: Seed = 0,
             workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
     """Score every layer under every scheme.
@@ -81,7 +84,8 @@ def measure(model: Model = None, weights: Weights = None, data: Data = None,
 
 @app.command()
 def allocate(budget: Annotated[list[str] | None, typer.Option(
-                 "--budget", "-b", help="4.5bpw, 3.2MiB, 5GBOPs; repeat for several.")] = None,
+                 "--budget", "-b", metavar="BUDGET",
+                 help="4.5bpw, 3.2MiB, 5GBOPs; repeat for several.")] = None,
              model: Model = None, weights: Weights = None, data: Data = None,
              space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
              allocator: Allocator = "ilp",
@@ -118,8 +122,8 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
            space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
            allocator: Allocator = "ilp",
            budget: Annotated[list[str] | None, typer.Option(
-               "--budget", "-b", help="Bits per weight to measure (as 4.5bpw); repeat. By default "
-               "a handful between floor and ceiling.")] = None,
+               "--budget", "-b", metavar="BUDGET", help="Bits per weight to measure (as "
+               "4.5bpw); repeat. By default a handful between floor and ceiling.")] = None,
            points: Annotated[int, typer.Option(help="Budgets solved along the curve.")] = 25,
            measure_points: Annotated[bool, typer.Option(
                "--measure/--no-measure", help="Run a handful of policies and the uniform ones on "
@@ -141,14 +145,20 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
         estimator=estimator, allocator=allocator, workspace=str(workspace), progress=bar,
         weights=weights, data=data, space=space, calibration_samples=calibration_samples,
         evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed)
+    shell.notes(front.notes)
     files = shell.write_front(front, output)
     shell.answer(shell.front_data(front, files), as_json, shell.front_tables(front, files))
 
 
 @app.command()
-def run(policy: PolicyFile, model: Model = None, weights: Weights = None, data: Data = None,
-        backend: Annotated[str, typer.Option(help="Backend to run the policy on.")] = "simulated",
-        evaluation_samples: Evaluation = 512, batch_size: BatchSize = 32,
+def run(policy: PolicyFile, model: Annotated[str | None, typer.Option(
+            "--model", "-m", help="The model; the policy's own if none is given.")] = None,
+        weights: Weights = None, data: Data = None,
+        backend: Annotated[str, typer.Option(
+            help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}.")] = "simulated",
+        evaluation_samples: Annotated[int | None, typer.Option(
+            help="Held-out samples; by default as many as the policy was measured on.")] = None,
+        batch_size: Annotated[int | None, typer.Option(help="Samples a batch.")] = None,
         workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
     """Apply a policy to its model and evaluate it.
 
@@ -197,10 +207,20 @@ def spaces(name: Annotated[str | None, typer.Argument(
     shell.answer(data, as_json, tables)
 
 
+def _run_app() -> None:
+    try:
+        app()
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            sys.stderr.write("\nmpsearch: interrupted; finished work is kept, the same command "
+                             "goes on from there\n")
+        raise
+
+
 def main() -> None:
     """Run the command line: errors for people in one line, exit code 2."""
     try:
-        app()
+        _run_app()
     except MpsearchError as error:
         shell.fail(str(error))
     except BrokenPipeError:
@@ -210,7 +230,3 @@ def main() -> None:
     except OSError as error:
         place = f" {error.filename}" if error.filename else ""
         shell.fail(f"the system refused{place}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        sys.stderr.write("\nmpsearch: interrupted; finished work is kept, the same command goes "
-                         "on from there\n")
-        sys.exit(130)

@@ -11,18 +11,21 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from mpsearch.core.errors import BadInput
 
 _IMAGE_LIKE = 4
+_FEWEST = 2  # dimensions: samples and classes; and classes
 
 
 def class_dim(output: Tensor) -> int:
     """The dimension of *output* with classes: 1 for dense maps [N, C, H, W], else the last.
 
     Raises:
-        BadInput: the output has no dimension beside the samples.
+        BadInput: the output has no such dimension, or a single class, which is always certain.
     """
-    if output.dim() < 2:  # noqa: PLR2004 - samples and classes
-        raise BadInput(f"the model's output of shape {tuple(output.shape)} has no class scores: "
-                       "wrap it to return one score a class for each sample")
-    return 1 if output.dim() == _IMAGE_LIKE else -1
+    dim = 1 if output.dim() == _IMAGE_LIKE else -1
+    if output.dim() < _FEWEST or output.shape[dim] < _FEWEST:
+        what = "no class scores" if output.dim() < _FEWEST else "a single class"
+        raise BadInput(f"the model's output of shape {tuple(output.shape)} has {what}: wrap the "
+                       "model to return a score for each of two or more classes")
+    return dim
 
 
 def kl(reference: Tensor, output: Tensor) -> Tensor:
@@ -42,8 +45,16 @@ def agreement(reference: Tensor, output: Tensor) -> Tensor:
 
 
 def correct(output: Tensor, labels: Tensor) -> Tensor:
-    """Share of positions where the top prediction is the label: shape [samples]."""
-    return _by_sample((output.argmax(class_dim(output)) == labels.to(output.device)).double())
+    """Share of positions where the top prediction is the label: shape [samples].
+
+    Raises:
+        BadInput: there is not one label for each prediction.
+    """
+    predicted = output.argmax(class_dim(output))
+    if labels.shape != predicted.shape:
+        raise BadInput(f"labels of shape {tuple(labels.shape)} do not fit predictions of shape "
+                       f"{tuple(predicted.shape)}: give one label for each prediction")
+    return _by_sample((predicted == labels.to(output.device)).double())
 
 
 def sampled_loss(output: Tensor, generator: torch.Generator) -> Tensor:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mpsearch.workspace import Workspace
 
 Tables = Sequence[Grid | str]
-_PIPED_WIDTH = 120
+_WIDEST = 1000
 
 
 def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
@@ -31,15 +31,18 @@ def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
         sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
         return
     from rich.console import Console
+    from rich.measure import Measurement
 
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PIPED_WIDTH)
     for part in tables:
         if isinstance(part, str):
             console.print(part, markup=False, soft_wrap=True)
-        else:
-            console.print(part.rich())
+            continue
+        grid = part.rich()
+        # A table wider than the terminal wraps there; nothing in it is ever cut.
+        wide = console.options.update(max_width=_WIDEST)
+        needed = Measurement.get(console, wide, grid).maximum
+        Console(highlight=False, width=max(console.width, needed)).print(grid)
 
 
 def notes(lines: Sequence[str]) -> None:
@@ -92,7 +95,9 @@ def write_result(result: Result, output: Path) -> list[Path]:
 
 def write_front(front: Front, output: Path) -> list[Path]:
     """Write a front's numbers and pictures."""
-    return _front_files(front, output, output.with_suffix(""))
+    known = output.suffix in (".json", ".png", ".svg")
+    stem = output.with_suffix("") if known else output
+    return _front_files(front, stem.with_name(f"{stem.name}.json"), stem)
 
 
 def _front_files(front: Front, path: Path, stem: Path) -> list[Path]:

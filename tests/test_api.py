@@ -214,7 +214,7 @@ def test_sequences_without_labels_are_compared_at_every_position(net, place):
 def test_an_output_of_one_number_cannot_be_compared_as_classes(net, batches, place):
     """Its divergence is zero whatever the policy: an optimum of nothing."""
     one = nn.Sequential(*net[:3], nn.Linear(64, 1))
-    with pytest.raises(BadInput, match="one class|single"):
+    with pytest.raises(BadInput, match=r"one class|single"):
         api.allocate("4bpw", one, data=[x for x, _ in batches], workspace=place, **FEW)
 
 

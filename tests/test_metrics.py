@@ -106,7 +106,16 @@ def test_labels_are_drawn_from_the_models_own_chances():
     assert frequencies.tolist() == pytest.approx([0.7, 0.2, 0.1], abs=0.01)
 
 
-def test_an_output_without_classes_is_refused():
+@pytest.mark.parametrize(("shape", "words"), [
+    ((4,), r"shape \(4,\) has no class scores"), ((4, 1), "a single class"),
+    ((4, 5, 1), "a single class"), ((4, 1, 2, 2), "a single class"),
+])
+def test_an_output_without_classes_is_refused(shape, words):
     for measure in (metrics.kl, metrics.agreement):
-        with pytest.raises(BadInput, match=r"shape \(4,\) has no class scores"):
-            measure(torch.zeros(4), torch.zeros(4))
+        with pytest.raises(BadInput, match=words):
+            measure(torch.zeros(shape), torch.zeros(shape))
+
+
+def test_labels_must_fit_the_predictions():
+    with pytest.raises(BadInput, match=r"labels of shape \(2,\) .* predictions of shape \(2, 5\)"):
+        metrics.correct(torch.zeros(2, 5, 3), torch.zeros(2, dtype=torch.long))

@@ -84,7 +84,7 @@ class Front:
     """Loss against bits per weight for one model: predicted, measured, and bits per layer.
 
     *estimator* made the predicted losses, in *unit*; *space* names the search space; *chosen* is
-    the label of the policy that was asked for.
+    the label of the policy that was asked for; *notes* are what the user should know.
     """
 
     model: str
@@ -95,6 +95,7 @@ class Front:
     measured: tuple[MeasuredPoint, ...] = ()
     layers: LayerBits = field(default_factory=LayerBits)
     chosen: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def save_front(front: Front, path: str | os.PathLike[str]) -> None:

@@ -46,7 +46,8 @@ class Grid:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self.title), title_justify="left", box=box.SIMPLE_HEAD)
+        table = Table(title=Text(self.title), title_justify="left", box=box.SIMPLE_HEAD,
+                      padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
         for column in self.columns:
             number = column.align == "right"
             table.add_column(Text(column.name), justify=column.align, no_wrap=number,

@@ -42,14 +42,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRow:
-    """One layer of a policy.
+    """One layer of a policy; *kind* is None where nothing but the policy is known.
 
     *share* is its part of the predicted loss. *gain_per_kib* is the loss that a KiB more would
     save on the way to *next_scheme*; both are None where there is nothing better.
     """
 
     name: str
-    kind: Kind
+    kind: Kind | None
     weights: int
     scheme: Scheme
     share: float | None = None
@@ -95,16 +95,24 @@ def comparison(compared: Comparison) -> Grid:
     rows = tuple(_comparison_row(point, compared.verdicts.get(point.label, ""))
                  for point in points)
     strong = frozenset(i for i, p in enumerate(points) if p.label == compared.chosen)
-    columns = words("policy") + numbers("bits/weight", "file", "KL (nats)", "same top-1",
-                                        "correct top-1") + words("against chosen")
-    return Grid(title=_comparison_title(points), columns=columns, rows=rows, strong=strong)
+    columns = words("policy") + numbers("bpw", "file", "KL (nats)", "agree %", "top-1 %")
+    if compared.verdicts:
+        columns += words("result")
+    return Grid(title=_comparison_title(points), columns=columns, strong=strong,
+                rows=tuple(row[:len(columns)] for row in rows))
 
 
 def layers(rows: Sequence[LayerRow], *, unit: str) -> Grid:
-    """One row a layer in the given order; *unit* is that of the predicted loss."""
-    return Grid(title="Layers", columns=words("layer", "kind") + numbers("weights") + words(
-        "scheme") + numbers("share of loss", f"gain ({unit}/KiB)") + words("next scheme"),
-        rows=tuple(_layer_row(row) for row in rows))
+    """One row a layer in the given order; *unit* is that of the predicted loss.
+
+    Schemes are written by their widths alone where that tells them apart.
+    """
+    schemes = {scheme for row in rows for scheme in (row.scheme, row.next_scheme) if scheme}
+    short = len({scheme.widths for scheme in schemes}) == len(schemes)
+    return Grid(title=f"Layers (share of the loss; gain in {unit} a KiB)",
+                columns=words("layer", "kind") + numbers("weights") + words("scheme") + numbers(
+                    "share", "gain") + words("next"),
+                rows=tuple(_layer_row(row, short=short) for row in rows))
 
 
 def difference(here: Policy, there: Policy, *, labels: tuple[str, str] = ("here", "there")) -> Grid:
@@ -130,14 +138,17 @@ def _comparison_row(point: MeasuredPoint, verdict: str) -> tuple[str, ...]:
     measured = point.evaluation
     return (point.label, f"{point.bits_per_weight:.3f}", human_bytes(point.file_bytes),
             with_error(measured.kl, measured.kl_stderr),
-            percent(measured.agreement, measured.agreement_stderr),
-            percent(measured.top1, measured.top1_stderr), verdict)
+            percent(measured.agreement, measured.agreement_stderr).removesuffix(" %"),
+            percent(measured.top1, measured.top1_stderr).removesuffix(" %"), verdict)
 
 
-def _layer_row(row: LayerRow) -> tuple[str, ...]:
-    return (row.name, row.kind, f"{row.weights:,}" if row.weights else NOTHING, str(row.scheme),
-            percent(row.share), number(row.gain_per_kib), _scheme(row.next_scheme))
+def _layer_row(row: LayerRow, *, short: bool) -> tuple[str, ...]:
+    return (row.name, row.kind or NOTHING, f"{row.weights:,}" if row.weights else NOTHING,
+            _scheme(row.scheme, short=short), percent(row.share), number(row.gain_per_kib),
+            _scheme(row.next_scheme, short=short))
 
 
-def _scheme(scheme: Scheme | None) -> str:
-    return NOTHING if scheme is None else str(scheme)
+def _scheme(scheme: Scheme | None, *, short: bool = False) -> str:
+    if scheme is None:
+        return NOTHING
+    return scheme.widths if short else str(scheme)

@@ -72,10 +72,12 @@ def table(metric: str, unit: str, space: SearchSpace,
           samples: Mapping[str, Rows]) -> ScoreTable:
     """Mean over samples, and its standard error, of every scheme's row of per-sample values."""
     groups = tuple(group.name for group in space.groups)
+    spread = any(len(row) > 1 for rows in samples.values() for row in rows)
     return ScoreTable(
         metric=metric, unit=unit, groups=groups,
         values=tuple(tuple(_mean(row) for row in samples[name]) for name in groups),
-        stderr=tuple(tuple(_stderr(row) for row in samples[name]) for name in groups))
+        stderr=tuple(tuple(_stderr(row) for row in samples[name])
+                     for name in groups) if spread else None)
 
 
 def _mean(row: Sequence[float]) -> float:

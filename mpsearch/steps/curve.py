@@ -34,14 +34,12 @@ class Curve:
         """The table whose totals are minimised."""
         return self.measured.tables[self.estimator]
 
-    def solve(self, points: int, bits: Sequence[float] = ()) -> list[Choice]:
-        """The distinct best choices at *points* evenly spaced sizes and at *bits* per weight."""
-        size, weights = self.measured.costs()["size"], self.measured.record.space.weights
+    def solve(self, points: int, sizes: Sequence[float] = ()) -> list[Choice]:
+        """The distinct best choices at *points* evenly spaced sizes and at *sizes* (bits)."""
+        size = self.measured.costs()["size"]
         problem = Problem.from_tables(self.losses, [size], [math.inf])
         low, high = problem.floor(0), problem.ceiling(0)
-        asked = [each * weights for each in bits]
-        limits = sorted({*np.linspace(low, high, points).tolist(),
-                         *(limit for limit in asked if low <= limit <= high)})
+        limits = sorted({*np.linspace(low, high, points).tolist(), *sizes})
         allocator = plugins.load("allocator", self.allocator)()
         return [found.choice for found in solve_front(problem, 0, limits, allocator)]
 
@@ -72,7 +70,8 @@ class Curve:
         return Front(
             model=request.model, estimator=self.estimator, space=load_space(request.space).name,
             unit=self.losses.unit, predicted=tuple(self._point(choice) for choice in chosen),
-            measured=tuple(points), layers=layers, chosen=chosen_label)
+            measured=tuple(points), layers=layers, chosen=chosen_label,
+            notes=self.measured.record.notes)
 
     def _point(self, choice: Choice) -> FrontPoint:
         totals = self.totals(choice)

@@ -12,7 +12,7 @@ from mpsearch import metrics, plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Scheme, StaticRange
 from mpsearch.graph.finite import require_finite
-from mpsearch.sources.batch import Batches, check_labels
+from mpsearch.sources.batch import Batch, Batches, check_labels
 from mpsearch.steps.capture import Captured
 from mpsearch.steps.measurement import Measurement
 
@@ -31,6 +31,7 @@ class Evaluator:
             for batch in batches:
                 output = captured.program.run(batch.args)
                 require_finite(captured.program, batch.args, output)
+                _require_fitting_labels(batch, output)
                 self._references.append(output)
         check_labels(batches, self._references[0].shape[metrics.class_dim(self._references[0])])
 
@@ -58,6 +59,13 @@ class Evaluator:
                 right += metrics.correct(output, batch.labels).tolist()
                 float_right += metrics.correct(reference, batch.labels).tolist()
         return Measurement(kl=tuple(kl), evaluation=_summary(kl, agree, right, float_right))
+
+
+def _require_fitting_labels(batch: Batch, output: Tensor) -> None:
+    positions = output.argmax(metrics.class_dim(output)).shape
+    if batch.labels is not None and batch.labels.shape != positions:
+        raise BadInput(f"one label a sample does not fit an output of shape {tuple(output.shape)}: "
+                       "give the data without labels")
 
 
 def _summary(kl: Sequence[float], agree: Sequence[float], right: Sequence[float],

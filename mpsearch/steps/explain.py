@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mpsearch import plugins
-from mpsearch.core.types import Group, Kind, Policy, Scheme, ScoreTable
+from mpsearch.core.types import Group, Policy, Scheme, ScoreTable
 from mpsearch.report.table import LayerRow
 from mpsearch.steps.measure import table_key
 from mpsearch.steps.record import StudyRecord
@@ -24,7 +24,7 @@ def explain(policy: Policy, workspace: Workspace) -> tuple[list[LayerRow], str]:
     record = workspace.load("studies", str(made_from.get("study", "")), StudyRecord)
     losses = _losses(policy, workspace)
     if record is None or losses is None:
-        return [LayerRow(name=name, kind=_kind(scheme), weights=0, scheme=scheme)
+        return [LayerRow(name=name, kind=None, weights=0, scheme=scheme)
                 for name, scheme in policy.layers.items()], ""
     sizes = plugins.load("cost", "size")(record.space)
     total = policy.totals.predicted_loss
@@ -74,7 +74,3 @@ def _steps(chosen: int, losses: tuple[float, ...],
     for k, (loss, size) in enumerate(zip(losses, sizes, strict=True)):
         if size > sizes[chosen] and loss < losses[chosen]:
             yield (losses[chosen] - loss) / (size - sizes[chosen]) * _BITS_PER_KIB, -k
-
-
-def _kind(scheme: Scheme) -> Kind:
-    return "matmul" if scheme.weight is None and scheme.input is not None else "linear"

@@ -14,6 +14,7 @@ from mpsearch.report.front import Front, MeasuredPoint
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import Choice, runnable, uniform_choices
 from mpsearch.steps.curve import Curve
+from mpsearch.steps.limits import rows
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Measurement, measure_policies
 from mpsearch.steps.session import Session
@@ -36,11 +37,14 @@ class FrontPlan:
 
     points: int = 25
     measure: bool = True
-    budgets: tuple[float, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
     def __post_init__(self) -> None:
         if self.points < _FEWEST:
             raise BadInput(f"a front needs at least {_FEWEST} points, not {self.points}")
+        for budget in self.budgets:
+            if budget.metric != "bits_per_weight":
+                raise BadInput(f"a front is drawn over bits per weight: give {budget} as bpw")
 
     @classmethod
     def of(cls, points: int, measure: bool, budgets: list[str]) -> Self:
@@ -49,16 +53,18 @@ class FrontPlan:
         Raises:
             BadInput: fewer than two points, or a budget that is not in bits per weight.
         """
-        parsed = [Budget.parse(text) for text in budgets]
-        for budget in parsed:
-            if budget.metric != "bits_per_weight":
-                raise BadInput(f"a front is drawn over bits per weight: give {budget} as bpw")
-        return cls(points=points, measure=measure, budgets=tuple(b.limit for b in parsed))
+        return cls(points=points, measure=measure,
+                   budgets=tuple(Budget.parse(text) for text in budgets))
 
 
 def sweep(session: Session, curve: Curve, plan: FrontPlan, progress: ProgressBar) -> Front:
-    """Solve every budget of *plan* and measure its handful, with the uniform policies."""
-    chosen = curve.solve(plan.points, plan.budgets)
+    """Solve every budget of *plan* and measure its handful, with the uniform policies.
+
+    Raises:
+        Infeasible: a budget of the plan is below the floor.
+    """
+    asked = rows(plan.budgets, curve.measured) if plan.budgets else []
+    chosen = curve.solve(plan.points, [row.limit for row in asked])
     handful = _handful(curve, chosen, plan)
     points: tuple[MeasuredPoint, ...] = ()
     if plan.measure:
@@ -92,8 +98,9 @@ def _handful(curve: Curve, chosen: list[Choice], plan: FrontPlan) -> dict[str, C
         inner = chosen[1:-1] or chosen
         places = {round(place) for place in np.linspace(0, len(inner) - 1, _HANDFUL)}
         return {curve.label(inner[place]): inner[place] for place in sorted(places)}
-    fitting = ([choice for choice in chosen if curve.totals(choice).bits_per_weight <= bits]
-               for bits in plan.budgets)
+    fitting = ([choice for choice in chosen
+                if curve.totals(choice).bits_per_weight <= budget.limit]
+               for budget in plan.budgets)
     best = [min(choices, key=curve.losses.total) for choices in fitting if choices]
     return {curve.label(choice): choice for choice in best}
 

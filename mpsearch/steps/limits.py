@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput, Infeasible, Unsupported
@@ -90,7 +91,11 @@ def floor_text(row: Row) -> str:
     per_unit = row.budget.limit / Budget.parse(f"1{unit}").limit
     value = row.floor / (row.budget.limit / per_unit)
     digits = max(0, 3 - math.floor(math.log10(value))) if value > 0 else 3
-    return f"{math.ceil(value * 10**digits) / 10**digits:.{digits}f}{unit}"
+    steps = math.ceil(value * 10**digits)
+    # Reading the text multiplies floats anew, which may round below the floor.
+    while Budget.parse(text := f"{Decimal(steps).scaleb(-digits):f}{unit}").limit < row.floor:
+        steps += 1
+    return text
 
 
 def _row(budget: Budget, measured: Measured) -> Row:

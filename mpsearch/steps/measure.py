@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
@@ -13,10 +13,21 @@ from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
 from mpsearch.workspace import digest
 
+if TYPE_CHECKING:
+    from mpsearch.sensitivity.study import Study
+
 ProgressBar = Callable[[str, int], Any]
 """Opens a bar with a title and a total; the result is a context that takes steps."""
 
 _NEEDS_NO_DATA = "weights"  # the engine that never runs the model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """How many units of work were measured now, and how many an interrupted run had left."""
+
+    new: int = 0
+    resumed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +36,9 @@ class Measured:
 
     key: str
     record: StudyRecord
-    tables: Mapping[str, ScoreTable]
-    new_units: int
-    resumed_units: int
+    tables: Mapping[str, ScoreTable] = field(default_factory=dict)
+    new_units: int = 0
+    resumed_units: int = 0
 
     def costs(self) -> dict[str, ScoreTable]:
         """Every cost of the space, by name."""
@@ -35,10 +46,12 @@ class Measured:
                 for name in plugins.names("cost")}
 
 
-def measure(session: Session, estimators: Sequence[str], progress: ProgressBar) -> Measured:
+def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, *,
+            check: Callable[[Measured], object] = lambda _: None) -> Measured:
     """Score every group and scheme with the named *estimators*.
 
-    What the workspace holds is not measured again; if it holds all, no model is loaded.
+    What the workspace holds is not measured again; if it holds all, no model is loaded. *check*
+    sees the record and costs before anything is measured, and may raise.
 
     Raises:
         BadInput: anything wrong with the model, data or space; an estimator that needs data and
@@ -49,14 +62,30 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar) 
     record = workspace.load("studies", key, StudyRecord)
     tables = {name: workspace.load("tables", table_key(key, name, objects[name]), ScoreTable)
               for name in estimators}
-    missing = [name for name, table in tables.items() if table is None]
-    new = resumed = 0
+    missing = {name: objects[name] for name, table in tables.items() if table is None}
+    if record is not None:
+        check(Measured(key=key, record=record))
+    found: dict[str, ScoreTable] = {}
+    done = Units()
     if record is None or missing:
-        record, found, new, resumed = _measure(
-            session, {name: objects[name] for name in missing}, progress)
-        tables.update(found)
-    return Measured(key=key, record=record, new_units=new, resumed_units=resumed,
-                    tables={name: table for name, table in tables.items() if table is not None})
+        _require_data(session, missing)
+        record, study = _prepared(session, progress)
+        check(Measured(key=key, record=record))
+        found, done = _measure(session, study, missing, progress)
+    known = {name: table for name, table in tables.items() if table is not None}
+    return Measured(key=key, record=record, tables={**known, **found}, new_units=done.new,
+                    resumed_units=done.resumed)
+
+
+def require_data(session: Session, estimators: Sequence[str]) -> None:
+    """Check that there is data for the named *estimators*, and to run a policy on.
+
+    Raises:
+        BadInput: there is none, or the model is not there either.
+    """
+    if not session.has_data:
+        _require_data(session, {name: plugins.load("estimator", name)() for name in estimators})
+        session.evaluation  # noqa: B018 - says what needs the data
 
 
 def table_key(study_key: str, name: str, estimator: Any) -> str:
@@ -64,20 +93,24 @@ def table_key(study_key: str, name: str, estimator: Any) -> str:
     return digest({"study": study_key, "estimator": name, "settings": asdict(estimator)})
 
 
-def _measure(session: Session, estimators: Mapping[str, Any],
-             progress: ProgressBar) -> tuple[StudyRecord, dict[str, ScoreTable], int, int]:
-    from mpsearch.fakequant.threads import threads_for
+def _prepared(session: Session, progress: ProgressBar) -> tuple[StudyRecord, Study]:
     from mpsearch.steps.prepare import prepare
 
     with progress("loading and capturing the model", 1) as step:
-        _require_data(session, estimators)
         study, record = prepare(session)
         step(1)
+    return record, study
+
+
+def _measure(session: Session, study: Study, estimators: Mapping[str, Any],
+             progress: ProgressBar) -> tuple[dict[str, ScoreTable], Units]:
+    from mpsearch.fakequant.threads import threads_for
+
     key, workspace = session.key, session.workspace
     tables: dict[str, ScoreTable] = {}
     new = resumed = 0
     for engine in dict.fromkeys(estimator.engine for estimator in estimators.values()):
-        chosen = {name: e for name, e in estimators.items() if e.engine == engine}
+        chosen = {name: each for name, each in estimators.items() if each.engine == engine}
         run = plugins.load("engine", engine)()
         ledgers = {name: workspace.ledger(table_key(key, name, chosen[name])) for name in chosen}
         done = sum(ledger.resumed for ledger in ledgers.values())
@@ -90,7 +123,7 @@ def _measure(session: Session, estimators: Mapping[str, Any],
             ledgers[name].close()
         tables.update(found)
         new, resumed = new + total - done, resumed + done
-    return record, tables, new, resumed
+    return tables, Units(new=new, resumed=resumed)
 
 
 def _require_data(session: Session, estimators: Mapping[str, Any]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from mpsearch.graph.fingerprint import fingerprint
 from mpsearch.sources.batch import Batches
@@ -29,7 +29,8 @@ class ObjectSession(Session):
         fields = {name: getattr(request, name) for name in Request.__dataclass_fields__}
         super().__init__(Request(**{**fields, "data": named}), workspace)
         self._module = module
-        self._data = list(data) if data is not None and not isinstance(data, str) else None
+        whole = data is None or isinstance(data, Tensor | tuple | Mapping)
+        self._data: Any = None if named else data if whole else list(data or ())
 
     @cached_property
     def key(self) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from typing import Any
 
 from mpsearch import plugins
 from mpsearch.core.types import Policy
+from mpsearch.core.version import version_of
 from mpsearch.spaces import load_space
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import Choice, ranges_of, schemes_of, totals_of
@@ -36,7 +36,7 @@ def _provenance(request: Request, allocation: Allocation,
     estimator = plugins.load("estimator", name)()
     space = load_space(request.space)
     return {
-        "mpsearch": version("mpsearch"), "torch": version("torch"), "timm": version("timm"),
+        **{name: version_of(name) for name in ("mpsearch", "torch", "timm")},
         "study": allocation.measured.key,
         "estimator": {"name": name, **asdict(estimator)},
         "allocator": {**allocation.allocator, "status": selection.status,
@@ -45,6 +45,7 @@ def _provenance(request: Request, allocation: Allocation,
         "budgets": [str(row.budget) for row in allocation.budgets],
         "data": request.data_spec, "weights": request.weights, "seed": request.seed,
         "calibration_samples": request.calibration_samples,
+        "evaluation_samples": request.evaluation_samples, "batch_size": request.batch_size,
         "verification": _verification(verification),
     }
 

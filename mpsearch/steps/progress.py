@@ -19,6 +19,7 @@ def silent(_title: str, _total: int) -> Iterator[Callable[[int], None]]:
 def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on standard error that appears when the work takes more than two seconds.
 
+    Logs and pipes get none: errors there stay the one line they are.
     Work in a single step has nothing to fill a bar with: on a terminal its title is written at
     once, elsewhere nothing is.
     """
@@ -30,7 +31,7 @@ def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     from tqdm import tqdm
 
     with tqdm(desc=title, total=total, delay=_DELAY_SECONDS, leave=False, dynamic_ncols=True,
-              mininterval=0.5) as shown:
+              disable=None) as shown:
         yield lambda steps: _update(shown, steps)
 
 

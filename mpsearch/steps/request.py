@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from mpsearch.core.errors import BadInput
+from mpsearch.core.version import version_of
 from mpsearch.sources.identity import identify_data, identify_model
 from mpsearch.spaces import load_space
 from mpsearch.workspace import digest
@@ -15,6 +15,7 @@ DEFAULT_MODEL = "mpsearch.zoo.digits:model"
 DEFAULT_DATA = "mpsearch.zoo.digits:data"
 DEFAULT_SPACE = "weights_only"
 DEFAULT_ESTIMATOR = "kl_probe"
+_SEEDS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class Request:
             if getattr(self, name) < 1:
                 raise BadInput(f"{name.replace('_', ' ')} must be at least 1, not "
                                f"{getattr(self, name)}")
+        if not 0 <= self.seed < _SEEDS:
+            raise BadInput(f"the seed must be from 0 to {_SEEDS - 1}, not {self.seed}")
 
     @property
     def data_spec(self) -> str | None:
@@ -66,7 +69,7 @@ class Request:
         """What else decides a measurement: the space, the sampling, and the versions at work."""
         return {"space": load_space(self.space).digest, "batch_size": self.batch_size,
                 "calibration_samples": self.calibration_samples, "seed": self.seed,
-                "versions": {name: version(name) for name in ("mpsearch", "torch")}}
+                "versions": {name: version_of(name) for name in ("mpsearch", "torch")}}
 
     def evaluation_key(self, study: str) -> str:
         """Key of the held-out data of this request, within *study*."""

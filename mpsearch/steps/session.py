@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mpsearch.steps.capture import Captured
 
 
+OBJECT = "object "
+"""How the source of a model begins that was given as a module, not by name."""
+
+
 class Session:
     """A request, its workspace, and the loaded model once something needs it."""
 
@@ -65,9 +69,16 @@ class Session:
         """The model as a program with its layers."""
         from mpsearch.steps.capture import capture, example_inputs
 
-        batches = self.calibration
-        example = batches.batches[0].args if batches else example_inputs(self.loaded)
-        return capture(self.loaded.module, example, source=self.request.model)
+        batches, module = self.calibration, self.loaded.module
+        if batches is not None:
+            return capture(module, batches.batches[0].args, source=self.request.model)
+        example = example_inputs(self.loaded)
+        try:
+            return capture(module, example, source=self.request.model)
+        except BadInput as error:
+            raise BadInput("without data the model is captured on a blank image of shape "
+                           f"{tuple(example[0].shape[1:])}, which fails: give --data ({error})"
+                           ) from error
 
     def _split(self, split: Any, samples: int) -> Batches | None:
         from mpsearch.sources.data import load_data
@@ -87,13 +98,16 @@ def open_session(model: str | nn.Module | None, workspace: Workspace,
         BadInput: an option that `Request` does not have.
     """
     if model is None or isinstance(model, str):
+        if not isinstance(options.get("data"), str | None):
+            raise BadInput("batches go with a module: with a model by name, give data by name too")
         return Session(_request(options if model is None else {**options, "model": model}),
                        workspace)
     from mpsearch.steps.objects import ObjectSession
 
     options = dict(options)
     return ObjectSession(model, options.pop("data", None), _request(
-        {**options, "model": f"{type(model).__module__}.{type(model).__qualname__}"}), workspace)
+        {**options, "model": f"{OBJECT}{type(model).__module__}.{type(model).__qualname__}"}),
+        workspace)
 
 
 def _request(options: Mapping[str, Any]) -> Request:
