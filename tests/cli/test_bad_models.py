@@ -109,7 +109,7 @@ def test_weights_that_are_not_finite_name_the_layer(refused, user, mine, state, 
 @pytest.mark.parametrize("estimator", ["kl_probe", "fisher"])
 def test_activations_that_are_not_finite_name_the_layer(refused, user, estimator):
     (user / "hopeless.py").write_text(HOPELESS)
-    line = refused(*ALLOCATE, "--model", "hopeless.py:Lost", "--data", "hopeless.py:data",
-                   "--estimator", estimator, cwd=user)
+    line = refused("allocate", "--budget", "8bpw", "--model", "hopeless.py:Lost", "--data",
+                   "hopeless.py:data", "--estimator", estimator, cwd=user)
     assert "not finite" in line
     assert "'inner'" in line
