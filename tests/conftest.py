@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
@@ -35,9 +36,16 @@ def test_data() -> Path:
 
 @pytest.fixture(scope="session")
 def models():
-    """The module of small models, models.py."""
-    spec = importlib.util.spec_from_file_location("models", Path(__file__).parent / "models.py")
+    """The small networks and what it takes to measure them, as one namespace.
+
+    Loaded by path, because tests are no package.
+    """
+    return SimpleNamespace(**{**vars(_loaded("networks")), **vars(_loaded("rigs"))})
+
+
+def _loaded(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses and the other file look it up
     spec.loader.exec_module(module)
     return module
