@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Group, Scheme, ScoreTable, SearchSpace, StaticRange, Totals
+from mpsearch.cost.accounting import bits_per_weight
 from mpsearch.fakequant.keys import chosen_ranges
 from mpsearch.steps.measure import Measured
 from mpsearch.steps.measurement import Runnable
@@ -38,10 +39,10 @@ def runnable(measured: Measured, choice: Sequence[int]) -> Runnable:
 
 def totals_of(measured: Measured, choice: Sequence[int], losses: ScoreTable) -> Totals:
     """Size, BOPs and predicted loss of *choice*."""
-    costs, weights = measured.costs(), measured.record.space.weights
+    costs, space = measured.costs(), measured.record.space
     size = int(costs["size"].total(choice))
     return Totals(
-        weights=weights, size_bits=size, bits_per_weight=size / weights if weights else 0.0,
+        weights=space.weights, size_bits=size, bits_per_weight=bits_per_weight(space, size),
         file_bytes=-(-size // 8) + measured.record.other_bytes, bops=costs["bops"].total(choice),
         predicted_loss=losses.total(choice))
 

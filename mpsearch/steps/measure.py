@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mpsearch import plugins
@@ -30,7 +31,7 @@ class Units:
     resumed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: the costs are computed once and kept
 class Measured:
     """The record and score tables of a request, and how many units were measured anew."""
 
@@ -42,6 +43,10 @@ class Measured:
 
     def costs(self) -> dict[str, ScoreTable]:
         """Every cost of the space, by name."""
+        return self._costs
+
+    @cached_property
+    def _costs(self) -> dict[str, ScoreTable]:
         return {name: plugins.load("cost", name)(self.record.space)
                 for name in plugins.names("cost")}
 
