@@ -13,7 +13,7 @@ from mpsearch import shell
 from mpsearch.core.errors import MpsearchError
 from mpsearch.core.io import require_writable
 from mpsearch.core.version import version_of
-from mpsearch.plugins import BUILTIN
+from mpsearch.plugins import BUILTIN, listed
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, DEFAULT_MODEL, DEFAULT_SPACE
 from mpsearch.workspace import DEFAULT
 
@@ -40,6 +40,10 @@ Evaluation = Annotated[int, typer.Option(
     "--evaluation-samples", help="Held-out samples that policies are measured on.")]
 BatchSize = Annotated[int, typer.Option(help="Samples a batch.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+Memory = Annotated[str, typer.Option(
+    help="Activations that an estimator may hold at a time, as 2GiB.")]
+Jobs = Annotated[int, typer.Option(
+    "--jobs", "-j", help="Processes that score layers side by side; each loads the model.")]
 Place = Annotated[Path, typer.Option("--workspace", help="Folder of measured products.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 PolicyFile = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.")]
@@ -63,21 +67,24 @@ def _common(version: Annotated[bool, typer.Option(
 def measure(model: Model = None, weights: Weights = None, data: Data = None,
             space: Space = DEFAULT_SPACE,
             estimator: Annotated[list[str] | None, typer.Option(
-                metavar="NAME", help=f"Sensitivity estimator ({', '.join(BUILTIN['estimator'])}); "
-                "repeat for several.")] = None,
+                metavar="NAME,…", help=f"Sensitivity estimators ({', '.join(BUILTIN['estimator'])})"
+                "; settings in parentheses, as gauss_newton(draws=4).")] = None,
             calibration_samples: Calibration = 128, batch_size: BatchSize = 32, seed: Seed = 0,
+            memory: Memory = "2GiB", jobs: Jobs = 1,
             workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
     """Score every layer under every scheme.
 
-    What the workspace holds already is not measured again.
+    Estimators that can share a pass do. What the workspace holds already is not measured again.
     """
     from mpsearch import api
     from mpsearch.steps.progress import bar
 
-    measured = api.measure(
-        model or DEFAULT_MODEL, estimators=estimator or [DEFAULT_ESTIMATOR],
-        workspace=str(workspace), progress=bar, weights=weights, data=data, space=space,
-        calibration_samples=calibration_samples, batch_size=batch_size, seed=seed)
+    names = [each for text in estimator or [DEFAULT_ESTIMATOR] for each in listed(text)]
+    with shell.workers(jobs):
+        measured = api.measure(
+            model or DEFAULT_MODEL, estimators=names, workspace=str(workspace), progress=bar,
+            weights=weights, data=data, space=space, calibration_samples=calibration_samples,
+            batch_size=batch_size, seed=seed, memory=shell.parse_bytes(memory))
     shell.notes(measured.record.notes)
     shell.answer(shell.measured_data(measured), as_json, shell.measured_tables(measured))
 

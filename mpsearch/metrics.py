@@ -11,6 +11,8 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from mpsearch.core.errors import BadInput
 
 _IMAGE_LIKE = 4
+_WINDOW = 7
+_TINY = 1e-30
 _FEWEST = 2  # dimensions: samples and classes; and classes
 
 
@@ -57,20 +59,76 @@ def correct(output: Tensor, labels: Tensor) -> Tensor:
     return _by_sample((predicted == labels.to(output.device)).double())
 
 
-def sampled_loss(output: Tensor, generator: torch.Generator) -> Tensor:
-    """Summed negative log-likelihood of labels drawn from the output's own softmax.
+def sampled_gradient(output: Tensor, uniforms: Tensor) -> Tensor:
+    """Gradient of ``-log p(y)`` at *output*, with y drawn from the output's own softmax.
 
-    Drawing the labels from the model makes the expected outer product of the gradients the Fisher
-    information, without any true label (Kunstner et al., 2019). With several positions a sample
-    the sum is over the root of their number, so that the Fisher information is that of `kl`, the
-    mean over positions.
+    *uniforms*, shape [samples, positions], are drawn from [0, 1) and pick the labels. Drawing them
+    from the model makes the expected outer product of the gradients the Fisher information,
+    without any true label (Kunstner et al., 2019). With several positions a sample the gradient
+    is over the root of their number, so that the Fisher information is that of `kl`, the mean
+    over positions.
     """
     dim = class_dim(output)
-    log_p = output.float().log_softmax(dim).movedim(dim, -1)
-    flat = log_p.reshape(-1, log_p.shape[-1])
-    drawn = torch.multinomial(flat.detach().exp().cpu(), 1, generator=generator)
-    loss = F.nll_loss(flat, drawn.squeeze(1).to(flat.device), reduction="sum")
-    return loss / math.sqrt(len(flat) / len(output))
+    p = output.double().softmax(dim).movedim(dim, -1)
+    flat = p.reshape(-1, p.shape[-1])
+    drawn = torch.searchsorted(flat.cumsum(1), uniforms.to(flat.device).reshape(-1, 1).contiguous(),
+                               right=True)
+    at = drawn.clamp(max=flat.shape[1] - 1)
+    gradient = flat.scatter_add(1, at, torch.full_like(at, -1, dtype=flat.dtype))
+    gradient /= math.sqrt(len(flat) / len(output))
+    return gradient.reshape(p.shape).movedim(-1, dim).to(output.dtype)
+
+
+def positions(output: Tensor) -> int:
+    """Number of predictions a sample."""
+    return math.prod(output.shape[1:]) // output.shape[class_dim(output)]
+
+
+def disagreement(reference: Tensor, output: Tensor) -> Tensor:
+    """Share of positions where the top class changes: shape [samples]."""
+    return 1 - agreement(reference, output)
+
+
+def cosine(reference: Tensor, output: Tensor) -> Tensor:
+    """One minus the cosine of the angle between the outputs of a sample: shape [samples]."""
+    a, b = reference.double().flatten(1), output.double().flatten(1)
+    lengths = (a.square().sum(1) * b.square().sum(1)).sqrt()
+    # Half the squared distance of the directions keeps the digits of a small angle.
+    return torch.where(lengths > 0, (lengths - (a * b).sum(1)).clamp(min=0)
+                       / lengths.clamp(min=_TINY), (a != b).any(1).double())
+
+
+def noise(reference: Tensor, output: Tensor) -> Tensor:
+    """Squared change over squared output, the inverse of the SQNR: shape [samples]."""
+    a, b = reference.double().flatten(1), output.double().flatten(1)
+    return (a - b).square().sum(1) / a.square().sum(1).clamp(min=_TINY)
+
+
+def dissimilarity(reference: Tensor, output: Tensor) -> Tensor:
+    """One minus the mean structural similarity of images [N, C, H, W]: shape [samples].
+
+    Wang et al. (2004) with a uniform window of 7 (or the image's smaller side), sample covariance
+    and the range of the reference image, as scikit-image computes it.
+
+    Raises:
+        BadInput: the output is no image.
+    """
+    if reference.dim() != _IMAGE_LIKE:
+        raise BadInput(f"ssim compares images [N, C, H, W] and the model's output has shape "
+                       f"{tuple(reference.shape)}: choose another metric")
+    a, b = reference.double(), output.double()
+    size = min(_WINDOW, *a.shape[-2:])
+    unbiased = size**2 / max(size**2 - 1, 1)
+    mean_a, mean_b = (F.avg_pool2d(each, size, 1) for each in (a, b))
+    var_a, var_b, both = (
+        unbiased * (F.avg_pool2d(x * y, size, 1) - m * n)
+        for x, y, m, n in ((a, a, mean_a, mean_a), (b, b, mean_b, mean_b), (a, b, mean_a, mean_b)))
+    span = (a.flatten(1).amax(1) - a.flatten(1).amin(1)).clamp(min=_TINY).view(-1, 1, 1, 1)
+    c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+    similar = ((2 * mean_a * mean_b + c1) * (2 * both + c2)
+               / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)))
+    equal = (a == b).flatten(1).all(1)  # rounding must not make equal images differ
+    return (1 - similar.flatten(1).mean(1)).masked_fill(equal, 0)
 
 
 def _by_sample(values: Tensor) -> Tensor:

@@ -6,23 +6,52 @@ choosing an allocator never imports torch.
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from mpsearch.core.errors import UnknownName
+from mpsearch.core.errors import BadInput, UnknownName
 
 BUILTIN: dict[str, dict[str, str]] = {
     "estimator": {
         "weight_error": "mpsearch.sensitivity.weight_error:WeightError",
+        "output_error": "mpsearch.sensitivity.output_error:OutputError",
+        "sqnr": "mpsearch.sensitivity.sqnr:Sqnr",
+        "gradient": "mpsearch.sensitivity.gradient:Gradient",
+        "fisher_diag": "mpsearch.sensitivity.fisher_diag:FisherDiag",
         "fisher": "mpsearch.sensitivity.fisher:Fisher",
+        "gauss_newton": "mpsearch.sensitivity.gauss_newton:GaussNewton",
+        "lrp": "mpsearch.sensitivity.lrp:Lrp",
+        "kfac": "mpsearch.sensitivity.kfac:Kfac",
+        "gptq_loss": "mpsearch.sensitivity.gptq_loss:GptqLoss",
+        "hessian_trace": "mpsearch.sensitivity.hessian_trace:HessianTrace",
+        "hessian_top": "mpsearch.sensitivity.hessian_top:HessianTop",
+        "aph": "mpsearch.sensitivity.aph:Aph",
+        "aumann_shapley": "mpsearch.sensitivity.aumann_shapley:AumannShapley",
         "kl_probe": "mpsearch.sensitivity.kl_probe:KlProbe",
+        "metric_probe": "mpsearch.sensitivity.metric_probe:MetricProbe",
+        "decoupled": "mpsearch.sensitivity.decoupled:Decoupled",
+        "skip": "mpsearch.sensitivity.skip:Skip",
+        "logit_gram": "mpsearch.sensitivity.logit_gram:LogitGram",
     },
     "engine": {
         "weights": "mpsearch.sensitivity.weights:WeightsEngine",
         "replay": "mpsearch.sensitivity.replay:ReplayEngine",
+        "moments": "mpsearch.sensitivity.second_moments:MomentsEngine",
+        "curvature": "mpsearch.sensitivity.curvature:CurvatureEngine",
+        "tail": "mpsearch.sensitivity.tail:TailEngine",
+        "path": "mpsearch.sensitivity.path:PathEngine",
         "probe": "mpsearch.sensitivity.probe:ProbeEngine",
+    },
+    "metric": {
+        "kl": "mpsearch.metrics:kl",
+        "top1": "mpsearch.metrics:disagreement",
+        "cosine": "mpsearch.metrics:cosine",
+        "sqnr": "mpsearch.metrics:noise",
+        "ssim": "mpsearch.metrics:dissimilarity",
     },
     "cost": {
         "size": "mpsearch.cost.size:size",
@@ -55,3 +84,58 @@ def load(kind: str, name: str) -> Any:
         raise UnknownName(kind, name, names(kind))
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def make(kind: str, text: str) -> Any:
+    """The plug-in that *text* asks for, with its settings: ``name`` or ``name(key=value, …)``.
+
+    Raises:
+        UnknownName: nothing of that kind has the name.
+        BadInput: it has no such setting, or the value is of another type than the default.
+    """
+    name, settings = _parsed(text)
+    plugin = load(kind, name)
+    known = {each.name: each.default for each in fields(plugin)}
+    given: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in known:
+            has = f"its settings are {', '.join(known)}" if known else "it has no settings"
+            raise BadInput(f"the {kind} '{name}' has no setting '{key}': {has}")
+        given[key] = _value(kind, name, key, value, known[key])
+    return plugin(**given)
+
+
+def canonical(kind: str, text: str) -> str:
+    """*text* in one spelling: the name, and the settings that are not the defaults, in order."""
+    name, plugin = _parsed(text)[0], make(kind, text)
+    changed = [f"{each.name}={getattr(plugin, each.name)}" for each in fields(plugin)
+               if getattr(plugin, each.name) != each.default]
+    return f"{name}({','.join(changed)})" if changed else name
+
+
+def base_name(text: str) -> str:
+    """The name in *text*, without settings."""
+    return _parsed(text)[0]
+
+
+def listed(text: str) -> list[str]:
+    """The items of a list separated by commas, those within parentheses not counted."""
+    return [item.strip() for item in re.split(r",(?![^(]*\))", text) if item.strip()]
+
+
+def _parsed(text: str) -> tuple[str, dict[str, str]]:
+    found = re.fullmatch(r"\s*([^()]*?)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
+    if found is None:
+        raise BadInput(f"'{text}' is not a name or name(key=value): check its parentheses")
+    pairs = [item.partition("=") for item in listed(found[2] or "")]
+    if not all(equals for _, equals, _ in pairs):
+        raise BadInput(f"'{text}': settings are written key=value, separated by commas")
+    return found[1], {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _value(kind: str, name: str, key: str, text: str, default: Any) -> Any:
+    try:
+        return type(default)(text)
+    except ValueError as error:
+        raise BadInput(f"the {kind} '{name}' takes a {type(default).__name__} as '{key}', not "
+                       f"'{text}'") from error

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpsearch.core import io
+from mpsearch.core.budget import Budget
+from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.report import table
 from mpsearch.report.front import Front, MeasuredPoint, save_front
@@ -55,6 +58,39 @@ def fail(message: str) -> NoReturn:
     """One line on standard error, exit code 2."""
     sys.stderr.write(f"mpsearch: error: {' '.join(message.split())}\n")
     sys.exit(2)
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[None]:
+    """Score layers in so many processes; with one, as joblib is configured already.
+
+    Raises:
+        BadInput: not a positive number.
+    """
+    if jobs < 1:
+        raise BadInput(f"the number of jobs must be at least 1, not {jobs}")
+    if jobs == 1:
+        yield
+        return
+    from joblib import parallel_config
+
+    with parallel_config(backend="loky", n_jobs=jobs):
+        yield
+
+
+def parse_bytes(text: str) -> int:
+    """A number of bytes, as in 2GiB.
+
+    Raises:
+        BadInput: not a positive number with a unit of bytes.
+    """
+    try:
+        amount = Budget.parse(text)
+    except BadInput as error:
+        raise BadInput(f"cannot read the memory '{text}': write it as 512MiB or 2GiB") from error
+    if amount.metric != "file_bytes":
+        raise BadInput(f"the memory '{text}' is no number of bytes: write it as 512MiB or 2GiB")
+    return int(amount.limit)
 
 
 def measured_data(measured: Measured) -> dict[str, Any]:

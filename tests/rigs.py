@@ -24,6 +24,8 @@ from mpsearch.graph.layers import find_layers
 from mpsearch.graph.trace import trace
 from mpsearch.quantizers.base import fake_quantize, from_static
 from mpsearch.quantizers.uniform import Uniform
+from mpsearch.sensitivity.engine import Job
+from mpsearch.sensitivity.engine import measure as run_job
 from mpsearch.sensitivity.study import Study
 from mpsearch.sources.batch import Batch
 
@@ -139,11 +141,18 @@ class MemoryLedger:
         self.noted.append(unit)
 
 
+def measure_all(engine, estimators, study, ledgers=None, progress=lambda _units: None):
+    """The tables of all *estimators* of one engine, and their ledgers after it."""
+    ledgers = ledgers or {name: MemoryLedger() for name in estimators}
+    job = Job(engine=engine, estimators=estimators, study=study, ledgers=ledgers)
+    return run_job(job, progress), ledgers
+
+
 def measure(engine, estimator, study, ledger=None, name="it"):
     """The table of one *estimator*, and the ledger after it."""
-    ledger = MemoryLedger() if ledger is None else ledger
-    tables = engine.measure({name: estimator}, study, {name: ledger}, lambda _units: None)
-    return tables[name], ledger
+    ledgers = {name: MemoryLedger() if ledger is None else ledger}
+    tables, _ = measure_all(engine, {name: estimator}, study, ledgers)
+    return tables[name], ledgers[name]
 
 
 def quantized_copy(module, schemes, ranges=None):

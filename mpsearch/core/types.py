@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Literal, Self
 
 from mpsearch.core.errors import BadInput
@@ -135,11 +136,24 @@ def unique_weights(layers: Iterable[LayerSpec]) -> list[LayerSpec]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Scores over some of the samples only, a range of denoising timesteps, say."""
+
+    name: str
+    samples: int
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreTable:
     """One number for each group and scheme: a sensitivity or a cost.
 
     *values* has a row for each group, in *groups* order, and a column for each of its schemes.
-    *stderr*, where known, is the standard error of each value.
+    *stderr*, where known, is the standard error of each value. *segments* has the same values
+    over parts of the samples. *families* says, where groups are scored by different metrics, by
+    which family of them each group is. *factor* gives interactions: each of its rows has a number
+    for every scheme of every group, in order, and two groups add twice the product of their rows'
+    columns to what a choice loses.
     """
 
     metric: str
@@ -147,6 +161,9 @@ class ScoreTable:
     groups: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
     stderr: tuple[tuple[float, ...], ...] | None = None
+    segments: tuple[Segment, ...] = ()
+    families: tuple[str, ...] = ()
+    factor: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.groups) != len(self.values):
@@ -159,6 +176,14 @@ class ScoreTable:
     def total(self, choice: Iterable[int]) -> float:
         """Sum over groups of the values that *choice* (a scheme index a group) picks."""
         return math.fsum(row[k] for row, k in zip(self.values, choice, strict=True))
+
+    def predict(self, choice: Sequence[int]) -> float:
+        """The total of *choice* with what its groups do to each other, where that is known."""
+        starts = [0, *accumulate(map(len, self.values))]
+        picked = [start + k for start, k in zip(starts, choice, strict=False)]
+        crossed = math.fsum(math.fsum(row[i] for i in picked) ** 2
+                            - math.fsum(row[i] ** 2 for i in picked) for row in self.factor)
+        return self.total(choice) + crossed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

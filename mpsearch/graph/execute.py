@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -41,11 +41,11 @@ class Program:
                            if node.op == "get_attr"}
         self._placeholders = [node for node in self.nodes if node.op == "placeholder"]
         self._drop: dict[Node, list[Node]] = {node: [] for node in self.nodes}
-        seen: set[Node] = set()
+        self._last: dict[Node, int] = {}
         for node in reversed(self.nodes):
             for source in node.all_input_nodes:
-                if source not in seen:
-                    seen.add(source)
+                if source not in self._last:
+                    self._last[source] = self.position[node]
                     self._drop[node].append(source)
 
     def start(self, args: tuple[Tensor, ...], stored: Mapping[Node, Tensor] | None = None) -> Env:
@@ -57,11 +57,16 @@ class Program:
                 **dict(zip(self._placeholders, self._fill(args), strict=True))}
 
     def advance(self, env: Env, start: int, stop: int, changes: Changes | None = None,
-                watch: Watch | None = None) -> None:
-        """Run operations *start* to *stop* (excluded) in *env*, keeping what is still needed."""
+                watch: Watch | None = None, keep: Env | None = None) -> None:
+        """Run operations *start* to *stop* (excluded) in *env*, keeping what is still needed.
+
+        *keep* receives every value that is made.
+        """
         for node in self.nodes[start:stop]:
             if node.op == "call_function":
                 env[node] = self._call(env, node, changes or {}, watch)
+                if keep is not None:
+                    keep[node] = env[node]
             for dead in self._drop[node]:
                 if node.op != "output":
                     env.pop(dead, None)
@@ -70,7 +75,21 @@ class Program:
                watch: Watch | None = None) -> Tensor:
         """Run from *start* to the end; the model's first floating-point output."""
         self.advance(env, start, len(self.nodes), changes, watch)
+        return self.output(env)
+
+    def output(self, env: Env) -> Tensor:
+        """The model's first floating-point output, once everything in *env* has run."""
         return first_tensor(map_arg(self.nodes[-1].args[0], lambda node: env[node]))
+
+    def output_node(self, env: Env) -> Node:
+        """The node whose value `output` is."""
+        output = self.output(env)
+        return next(node for node in self.nodes[-1].all_input_nodes if env[node] is output)
+
+    def live(self, place: int) -> list[Node]:
+        """The values made before operation *place* that are read there or later."""
+        return [node for node in self.nodes[:place]
+                if node.op != "get_attr" and self._last.get(node, -1) >= place]
 
     def run(self, args: tuple[Tensor, ...], changes: Changes | None = None,
             watch: Watch | None = None, stored: Mapping[Node, Tensor] | None = None) -> Tensor:
@@ -117,13 +136,15 @@ class Program:
 class Shapes:
     """Shape of every tensor in a run on *batch* samples, and where the samples lie in it.
 
-    *sample_axes* is None for a tensor that all samples share.
+    *sample_axes* is None for a tensor that all samples share. *counts* are the whole numbers that
+    the graph computes on the way (sizes), for this many samples and for one more.
     """
 
     batch: int
     shapes: Mapping[Node, tuple[int, ...]]
     sample_axes: Mapping[Node, SampleAxis | None]
     parameters: Mapping[Node, Tensor]
+    counts: Mapping[Node, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, node: Node) -> tuple[int, ...]:
         """Shape of *node*'s output."""
@@ -151,10 +172,15 @@ def measure_shapes(program: Program, args: tuple[Tensor, ...]) -> Shapes:
         runs.append(repeat(args, batch + 1))
     shapes: dict[Node, tuple[int, ...]] = {}
     axes: dict[Node, SampleAxis | None] = {}
+    counts: dict[Node, tuple[int, int]] = {}
     for node, values in _together(program, runs):
-        shapes[node] = tuple(values[0].shape)
-        axes[node] = _axis(values, batch)
-    return Shapes(batch=batch, shapes=shapes, sample_axes=axes, parameters=program.parameters)
+        if isinstance(values[0], Tensor):
+            shapes[node] = tuple(values[0].shape)
+            axes[node] = _axis(values, batch)
+        else:
+            counts[node] = values[0], values[-1]
+    return Shapes(batch=batch, shapes=shapes, sample_axes=axes, parameters=program.parameters,
+                  counts=counts)
 
 
 def _axis(values: list[Tensor], batch: int) -> SampleAxis | None:
@@ -168,13 +194,13 @@ def _axis(values: list[Tensor], batch: int) -> SampleAxis | None:
 
 
 def _together(program: Program, runs: Sequence[tuple[Tensor, ...]],
-              ) -> Iterator[tuple[Node, list[Tensor]]]:
-    """Every operation that makes a tensor, with its output in each of *runs*."""
+              ) -> Iterator[tuple[Node, list[Any]]]:
+    """Every operation that makes a tensor or a whole number, with its value in each of *runs*."""
     envs = [program.start(args) for args in runs]
     for place, node in enumerate(program.nodes[:-1]):
         for env in envs:
             program.advance(env, place, place + 1)
         values = [env.get(node) for env in envs]
-        tensors = [value for value in values if isinstance(value, Tensor)]
-        if len(tensors) == len(envs):
-            yield node, tensors
+        if all(isinstance(value, Tensor) for value in values) or all(
+                isinstance(value, int) for value in values):
+            yield node, values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,21 @@ class SampleAxis:
         before, after = values.shape[:self.dim], values.shape[self.dim + 1:]
         apart = values.reshape(*before, -1, samples, self.run, *after)
         return apart.movedim(self.dim + 1, 0).reshape(samples, -1)
+
+    def times(self, values: Tensor, samples: int, copies: int) -> Tensor:
+        """*values* with the samples repeated: all of them, *copies* times."""
+        before, after = values.shape[:self.dim], values.shape[self.dim + 1:]
+        apart = values.reshape(*before, -1, 1, samples, self.run, *after)
+        many = apart.expand(*before, -1, copies, samples, self.run, *after)
+        return many.reshape(*before, values.shape[self.dim] * copies, *after)
+
+    def joined(self, parts: Sequence[Tensor], samples: int) -> Tensor:
+        """Tensors of the same samples as one, as if they were so many more samples."""
+        first = parts[0]
+        before, after = first.shape[:self.dim], first.shape[self.dim + 1:]
+        apart = [part.reshape(*before, -1, samples, self.run, *after) for part in parts]
+        return torch.cat(apart, self.dim + 1).reshape(
+            *before, first.shape[self.dim] * len(parts), *after)
 
 
 def per_sample(values: Tensor, axis: SampleAxis | None, samples: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:  # an estimator's settings must be readable without torch
     from torch import Tensor
 
-    from mpsearch.sensitivity.replay import Replayed
+    from mpsearch.sensitivity.replayed import Replayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,13 @@ class Fisher:
 
     engine: ClassVar[str] = "replay"
     unit: ClassVar[str] = "nats"
+    rides_along: ClassVar[bool] = True
+    draws: ClassVar[int] = 0
+    rules: ClassVar[None] = None
 
     def score(self, replayed: Replayed) -> Tensor:
         """``⟨g, dz⟩`` of one layer, a sample."""
-        return replayed.sum(replayed.g.double() * replayed.dz.double())
+        return replayed.sum(replayed.product)
 
     def finish(self, contributions: Tensor) -> Tensor:
         """Half the square of the group's sum."""

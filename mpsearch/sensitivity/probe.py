@@ -1,14 +1,14 @@
-"""Probes: quantize one group, run on to the output, and measure there.
+"""Probes: change one group, run on to the output, and measure there.
 
-Groups are visited in order of execution and the float activations before each are kept, so that
-a probe runs the rest of the graph only.
+Groups are visited in order of execution and the activations before each are kept, so that a probe
+runs the rest of the graph only; the schemes of a group run on together where the graph allows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -16,17 +16,61 @@ from torch import Tensor
 from mpsearch.core.types import Group, ScoreTable
 from mpsearch.graph.execute import Env
 from mpsearch.graph.finite import require_finite
-from mpsearch.sensitivity.study import Ledger, Progress, Rows, Study, table
+from mpsearch.sensitivity.engine import Note, Todo
+from mpsearch.sensitivity.stack import Stack
+from mpsearch.sensitivity.study import Rows, Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One group of a batch: the float output, and the output under each of its schemes.
+
+    A scheme that leaves everything in float has the float output itself.
+    """
+
+    study: Study
+    group: Group
+    batch: int
+    reference: Tensor
+    outputs: Sequence[Tensor]
+    env: Env
+    stack: Stack
+
+
+class Collector(Protocol):
+    """What an estimator makes of the probes of one batch."""
+
+    def add(self, probe: Probe) -> None:
+        """Take a probe in."""
+        ...
+
+    def finished(self) -> Iterator[tuple[str, Rows]]:
+        """Units that are complete now, each given once."""
+        ...
 
 
 class ProbeEstimator(Protocol):
-    """A measure of the changed output against the float model's."""
+    """A measure of changed outputs. Its units say which probes each of them needs.
+
+    *needs_outputs* is false if it changes something itself and does not look at the schemes'
+    outputs.
+    """
 
     engine: ClassVar[str]
     unit: ClassVar[str]
+    rides_along: ClassVar[bool]
+    needs_outputs: ClassVar[bool]
 
-    def score(self, reference: Tensor, output: Tensor) -> Tensor:
-        """The measure of each sample: shape [samples]."""
+    def units(self, study: Study) -> list[str]:
+        """``batch/group``, or the number of a batch where all its groups are needed."""
+        ...
+
+    def collector(self, study: Study, batch: int) -> Collector:
+        """What takes the probes of one batch in."""
+        ...
+
+    def table(self, name: str, study: Study, rows: Mapping[str, Rows]) -> ScoreTable:
+        """The scores from the rows of all units."""
         ...
 
 
@@ -34,74 +78,59 @@ class ProbeEstimator(Protocol):
 class ProbeEngine:
     """One group at a time, run on to the output."""
 
-    def units(self, study: Study) -> int:
-        """Number of pieces of work for one estimator: one a group."""
-        return len(study.space.groups)
+    def units(self, study: Study, estimator: ProbeEstimator) -> list[str]:
+        """What the estimator says."""
+        return estimator.units(study)
 
-    def measure(self, estimators: Mapping[str, ProbeEstimator], study: Study,
-                ledgers: Mapping[str, Ledger], progress: Progress) -> dict[str, ScoreTable]:
-        """Score every group and scheme with all *estimators* on the same probes."""
-        groups = sorted(study.space.groups, key=lambda group: _first(study, group))
-        rows: dict[str, dict[str, Rows]] = {name: {} for name in estimators}
-        runner = _Runner(study)
-        for group in groups:
-            missing = {}
-            for name, estimator in estimators.items():
-                done = ledgers[name].get(group.name)
-                if done is None:
-                    missing[name] = estimator
-                else:
-                    rows[name][group.name] = done
-                    progress(1)
-            if missing:
-                for name, found in runner.probe(group, missing).items():
-                    ledgers[name].put(group.name, found)
-                    rows[name][group.name] = found
-                    progress(1)
-        return {name: table(name, estimator.unit, study.space, rows[name])
-                for name, estimator in estimators.items()}
+    def work(self, study: Study, estimators: Mapping[str, ProbeEstimator], todo: Todo,
+             note: Note) -> None:
+        """Probe what is missing, a batch after the other."""
+        for number in range(len(study.batches)):
+            wanted = {group.name: [name for name in estimators if _lacks(
+                todo, name, number, group.name)] for group in study.order}
+            groups = [group for group in study.order if wanted[group.name]]
+            if groups:
+                _batch(study, estimators, number, groups, wanted, note)
+
+    def table(self, name: str, estimator: ProbeEstimator, study: Study,
+              rows: Mapping[str, Rows]) -> ScoreTable:
+        """What the estimator makes of its rows."""
+        return estimator.table(name, study, rows)
 
 
-class _Runner:
-    """Holds, for every batch, the float activations at the point the probes have come to."""
+def _lacks(todo: Todo, name: str, number: int, group: str) -> bool:
+    return name in todo.get(f"{number}/{group}", ()) or name in todo.get(str(number), ())
 
-    def __init__(self, study: Study) -> None:
-        self.study = study
-        self.place = 0
-        self.kept: list[Env] = []
-        self.references: list[Tensor] = []
 
-    @torch.no_grad()
-    def probe(self, group: Group, estimators: Mapping[str, ProbeEstimator]) -> dict[str, Rows]:
-        """Per-sample measures of every scheme of *group*."""
-        study, program = self.study, self.study.program
-        self._advance(_first(study, group))
+@torch.no_grad()
+def _batch(study: Study, estimators: Mapping[str, ProbeEstimator], number: int,
+           groups: Sequence[Group], wanted: Mapping[str, Sequence[str]], note: Note) -> None:
+    program, batch = study.program, study.batches[number]
+    output = program.run(batch.args)
+    require_finite(program, batch.args, output)
+    collectors = {name: estimators[name].collector(study, number)
+                  for name in dict.fromkeys(n for group in groups for n in wanted[group.name])}
+    env, place, stack = program.start(batch.args), 0, Stack(study)
+    for group in groups:
+        program.advance(env, place, study.first(group))
+        place = study.first(group)
+        names = wanted[group.name]
         study.prepare(group)
-        rows: dict[str, Rows] = {name: [] for name in estimators}
-        for scheme in group.schemes:
-            changes = study.changes(group, scheme)
-            for row in rows.values():
-                row.append([])
-            for env, reference in zip(self.kept, self.references, strict=True):
-                # A scheme that changes nothing leaves the output as it is.
-                output = reference if scheme.is_float else program.finish(
-                    dict(env), self.place, changes)[: len(reference)]
-                for name, estimator in estimators.items():
-                    rows[name][-1] += estimator.score(reference, output).tolist()
-        return rows
-
-    def _advance(self, place: int) -> None:
-        program = self.study.program
-        if not self.kept:
-            for batch in self.study.batches:
-                output = program.run(batch.args)
-                require_finite(program, batch.args, output)
-                self.references.append(output)
-                self.kept.append(program.start(batch.args))
-        for env in self.kept:
-            program.advance(env, self.place, place)
-        self.place = place
+        outputs = _outputs(study, group, env, output, stack) if any(
+            estimators[name].needs_outputs for name in names) else []
+        probe = Probe(study=study, group=group, batch=number, reference=output, outputs=outputs,
+                      env=env, stack=stack)
+        for name in names:
+            collectors[name].add(probe)
+            for unit, rows in collectors[name].finished():
+                note(name, unit, rows)
 
 
-def _first(study: Study, group: Group) -> int:
-    return study.program.position[study.sites(group)[0].node]
+def _outputs(study: Study, group: Group, env: Env, reference: Tensor,
+             stack: Stack) -> list[Tensor]:
+    changing = [scheme for scheme in group.schemes if not scheme.is_float]
+    found = stack.outputs(env, study.first(group), len(reference),
+                          [study.changes(group, scheme) for scheme in changing])
+    made: dict[Any, Tensor] = dict(zip(changing, (each[: len(reference)] for each in found),
+                                       strict=True))
+    return [made.get(scheme, reference) for scheme in group.schemes]

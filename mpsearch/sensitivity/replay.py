@@ -1,7 +1,7 @@
 """The shared pass: one forward and one backward a batch, every scheme of every layer replayed.
 
 As the backward pass reaches a layer, the layer is run again on its kept input under each scheme;
-estimators see the output gradient ``g`` and the output change ``dz``.
+estimators see the output gradient ``g``, the output change ``dz`` and what else they ask for.
 """
 
 from __future__ import annotations
@@ -15,36 +15,32 @@ from torch import Tensor
 
 from mpsearch import metrics
 from mpsearch.core.types import Group, ScoreTable
-from mpsearch.graph.execute import Env
 from mpsearch.graph.finite import require_finite
-from mpsearch.graph.samples import SampleAxis, per_sample
+from mpsearch.graph.samples import SampleAxis
 from mpsearch.graph.sites import Site
-from mpsearch.sensitivity.study import Ledger, Progress, Rows, Study, table
+from mpsearch.sensitivity.engine import Note, Todo
+from mpsearch.sensitivity.relevance.rules import Rules
+from mpsearch.sensitivity.replayed import Replayed
+from mpsearch.sensitivity.reverse import Passing, Reverse
+from mpsearch.sensitivity.segments import plan
+from mpsearch.sensitivity.study import Rows, Study, joined
+from mpsearch.sensitivity.tokens import token_weights
+from mpsearch.sensitivity.units import by_batch, sample_table, sample_units
 from mpsearch.sources.batch import Batch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """One layer under one scheme: gradient and change of its output, both of its shape.
-
-    *axis* is where the samples lie in them, None if they share the output.
-    """
-
-    g: Tensor
-    dz: Tensor
-    axis: SampleAxis | None
-    samples: int
-
-    def sum(self, values: Tensor) -> Tensor:
-        """*values* (of the output's shape) summed over everything but samples: [samples]."""
-        return per_sample(values, self.axis, self.samples)
-
-
 class ReplayEstimator(Protocol):
-    """A functional of the replayed outputs. Layers of a group add up before `finish`."""
+    """A functional of the replayed outputs. Layers of a group add up before `finish`.
+
+    *draws* is over how many sampled labels it wants the mean squared gradient (0 for none);
+    *rules* how relevance is to be propagated for it, None if it does not look at it.
+    """
 
     engine: ClassVar[str]
     unit: ClassVar[str]
+    rides_along: ClassVar[bool]
+    draws: int
+    rules: Any
 
     def score(self, replayed: Replayed) -> Tensor:
         """What one layer contributes, a sample: shape [samples]."""
@@ -59,124 +55,145 @@ class ReplayEstimator(Protocol):
 class ReplayEngine:
     """The shared forward and backward pass."""
 
-    def units(self, study: Study) -> int:
-        """Number of pieces of work for one estimator: one a group and batch."""
-        return len(study.space.groups) * len(study.batches)
+    def units(self, study: Study, estimator: ReplayEstimator) -> list[str]:  # noqa: ARG002
+        """One a batch and group."""
+        return sample_units(study)
 
-    def measure(self, estimators: Mapping[str, ReplayEstimator], study: Study,
-                ledgers: Mapping[str, Ledger], progress: Progress) -> dict[str, ScoreTable]:
-        """Score every group and scheme with all *estimators* in one pass over the batches."""
-        for number, batch in enumerate(study.batches):
-            todo = {name: [group for group in study.space.groups
-                           if ledgers[name].get(f"{number}/{group.name}") is None]
-                    for name in estimators}
-            missing = sum(map(len, todo.values()))
-            progress(len(estimators) * len(study.space.groups) - missing)
-            if missing:
-                _Pass(estimators, study, ledgers, progress=progress, number=number, batch=batch,
-                      todo=todo).run()
-        tables = {}
-        for name, estimator in estimators.items():
-            samples = {group.name: _joined([ledgers[name].get(f"{number}/{group.name}") or []
-                                            for number in range(len(study.batches))])
-                       for group in study.space.groups}
-            tables[name] = table(name, estimator.unit, study.space, samples)
-        return tables
+    def work(self, study: Study, estimators: Mapping[str, ReplayEstimator], todo: Todo,
+             note: Note) -> None:
+        """Score what is missing with all *estimators*, one pass over each batch."""
+        # Estimators that propagate relevance by different rules cannot share a pass.
+        for names in _sharing(estimators):
+            chosen = {name: estimators[name] for name in names}
+            for number, wanted in by_batch(study, todo, names):
+                _batch(study, chosen, number, wanted, note)
+
+    def table(self, name: str, estimator: ReplayEstimator, study: Study,
+              rows: Mapping[str, Rows]) -> ScoreTable:
+        """Means over samples."""
+        return sample_table(name, estimator.unit, study, rows)
 
 
-class _Pass:
-    """One batch: forward, then backward with replay at every site that is still wanted."""
+def _sharing(estimators: Mapping[str, ReplayEstimator]) -> list[list[str]]:
+    passes: dict[Any, list[str]] = {}
+    for name, estimator in estimators.items():
+        if estimator.rules is not None:
+            passes.setdefault(estimator.rules, []).append(name)
+    plain = [name for name, estimator in estimators.items() if estimator.rules is None]
+    found = list(passes.values())
+    return [[*plain, *found[0]], *found[1:]] if found else [plain]
 
-    def __init__(self, estimators: Mapping[str, ReplayEstimator], study: Study,
-                 ledgers: Mapping[str, Ledger], *, progress: Progress, number: int, batch: Batch,
-                 todo: Mapping[str, list[Group]]) -> None:
-        self.estimators, self.study, self.ledgers = estimators, study, ledgers
-        self.progress, self.number, self.batch = progress, number, batch
-        self.wanted = {name: {group.name for group in groups} for name, groups in todo.items()}
-        self.group_of = {layer: group for groups in todo.values() for group in groups
-                         for layer in group.layers}
+
+def _batch(study: Study, estimators: Mapping[str, ReplayEstimator], number: int,
+           wanted: Mapping[str, list[str]], note: Note) -> None:
+    """One batch, in as many parts as memory asks for; a unit is noted with its last part."""
+    batch = study.batches[number]
+    for group in wanted:
+        study.prepare(study.groups[group])
+    planned = plan(study.program, study.shapes, batch.size, study.memory)
+    draws = tuple(sorted({each.draws for each in estimators.values()} - {0}))
+    rules: Rules | None = next((each.rules for each in estimators.values() if each.rules), None)
+    reverse = Reverse(program=study.program, cuts=planned.cuts, draws=draws, rules=rules)
+    labels = Labels(study, number, max(draws, default=1))
+    parts: dict[tuple[str, str], list[Rows]] = {}
+    starts = range(0, batch.size, planned.samples)
+
+    def finished(name: str, group: str, rows: Rows) -> None:
+        known = parts.setdefault((name, group), [])
+        known.append(rows)
+        if len(known) == len(starts):
+            note(name, f"{number}/{group}", joined(parts.pop((name, group))))
+
+    for first in starts:
+        part = batch.rows(slice(first, first + planned.samples))
+        visitor = _Visitor(study, estimators, part, wanted, finished)
+        reverse.run(part.args, lambda output, a=first, n=part.size: labels(output, a, n), visitor)
+        visitor.close()
+
+
+class Labels:
+    """Gradients at the output for labels drawn from the model itself."""
+
+    def __init__(self, study: Study, number: int, draws: int) -> None:
+        self.study, self.number, self.draws = study, number, draws
+        self._drawn: Tensor | None = None
+
+    def __call__(self, output: Tensor, first: int, samples: int) -> list[Tensor]:
+        study = self.study
+        require_finite(study.program, study.batches[self.number].args, output)
+        real = output[:samples]
+        count = metrics.positions(real)
+        if self._drawn is None:
+            self._drawn = study.uniforms(self.number, count * self.draws)
+        drawn = self._drawn[first:first + samples].reshape(samples, self.draws, count)
+        made = []
+        for draw in range(self.draws):
+            gradient = torch.zeros_like(output)
+            gradient[:samples] = metrics.sampled_gradient(real, drawn[:, draw])
+            made.append(gradient)
+        return made
+
+
+class _Visitor:
+    """Replays the wanted groups of one part of a batch as their sites are reached."""
+
+    def __init__(self, study: Study, estimators: Mapping[str, ReplayEstimator], batch: Batch,
+                 wanted: Mapping[str, list[str]], finished: Note) -> None:
+        self.study, self.estimators, self.batch, self.wanted = study, estimators, batch, wanted
+        self.finished = finished
+        self.group_of = {layer: study.groups[name] for name in wanted
+                         for layer in study.groups[name].layers}
         # A layer may run several times; its group is finished after the last run.
-        self.waiting = {group.name: sum(len(set(site.layers) & set(group.layers))
-                                        for site in study.sites(group))
-                        for groups in todo.values() for group in groups}
-        self.sums: dict[tuple[str, str], list[Tensor]] = {}
+        self.waiting = {name: sum(len(set(site.layers) & set(study.groups[name].layers))
+                                  for site in study.sites(study.groups[name]))
+                        for name in wanted}
+        nothing = torch.zeros(batch.size, dtype=torch.float64)
+        self.sums = {group: {name: [nothing] * len(study.groups[group].schemes)
+                             for name in names} for group, names in wanted.items()}
 
-    def run(self) -> None:
-        study = self.study
-        for group in dict.fromkeys(self.group_of.values()):
-            study.prepare(group)
-        with torch.enable_grad():
-            output = study.program.run(self.batch.args, watch=self._watch)
-            require_finite(study.program, self.batch.args, output.detach())
-            generator = torch.Generator().manual_seed(study.seed * 1_000_003 + self.number)
-            metrics.sampled_loss(output, generator).backward()  # type: ignore[no-untyped-call]
-        for group in dict.fromkeys(self.group_of.values()):
-            if self.waiting[group.name]:  # the output does not depend on it
-                self._flush_unreached(group)
+    def wants(self, site: Site) -> bool:
+        """Whether a layer of a wanted group runs there."""
+        return any(layer in self.group_of for layer in site.layers)
 
-    def _watch(self, site: Site, args: tuple[Any, ...], kwargs: Mapping[str, Any],
-               output: Tensor, _env: Env) -> Tensor:
-        if not output.requires_grad:
-            # Nothing upstream has a gradient: the first layer's output is where it starts.
-            output = output.detach().requires_grad_()
-        if any(layer in self.group_of for layer in site.layers):
-            kept = tuple(arg.detach() if isinstance(arg, Tensor) else arg for arg in args)
-            value = output.detach()
-            output.register_hook(  # type: ignore[no-untyped-call]
-                lambda g: self._replay(site, kept, kwargs, value, g))
-        return output
-
-    @torch.no_grad()
-    def _replay(self, site: Site, args: tuple[Any, ...], kwargs: Mapping[str, Any],
-                output: Tensor, g: Tensor) -> None:
-        study = self.study
-        axis = study.shapes.sample_axes.get(site.node)
-        for layer in site.layers:
+    def visit(self, passing: Passing, g: Tensor) -> None:
+        """Replay every layer of the site under every scheme of its group."""
+        axis = self.study.shapes.sample_axes.get(passing.site.node)
+        samples = (self.study.program.traced.batch if axis else None) or self.batch.size
+        tokens = token_weights(self.batch.tokens, g, axis, samples)
+        for layer in passing.site.layers:
             group = self.group_of.get(layer)
             if group is None:
                 continue
             for k, scheme in enumerate(group.schemes):
-                made = study.layer_changes(layer, scheme)
-                changed = output if not made else site.run(
-                    args, kwargs, {layer: made}, study.program.parameters)
-                # Where a mask has put minus infinity, it stays.
-                dz = (changed - output).masked_fill(changed == output, 0)
-                self._add(group, k, Replayed(g=g, dz=dz, axis=axis,
-                                             samples=self._samples(axis)))
+                made = self.study.layer_changes(layer, scheme)
+                if made:  # else it changes nothing here
+                    changed = passing.site.run(passing.args, passing.kwargs, {layer: made},
+                                               self.study.program.parameters)
+                    self._add(group, k, _replayed(passing, changed, g, axis, samples, tokens))
             self.waiting[group.name] -= 1
             if not self.waiting[group.name]:
-                self._flush(group)
-
-    def _flush_unreached(self, group: Group) -> None:
-        nothing = torch.zeros(self.batch.size, dtype=torch.float64)
-        for name in self.estimators:
-            if group.name in self.wanted[name]:
-                self.sums.setdefault((name, group.name), [nothing] * len(group.schemes))
-        self._flush(group)
-
-    def _samples(self, axis: SampleAxis | None) -> int:
-        # A graph of fixed batch size has rows for samples that are not there.
-        padded = self.study.program.traced.batch if axis else None
-        return padded or self.batch.size
+                self._finish(group.name)
 
     def _add(self, group: Group, k: int, replayed: Replayed) -> None:
-        for name, estimator in self.estimators.items():
-            if group.name in self.wanted[name]:
-                rows = self.sums.setdefault((name, group.name), [])
-                value = estimator.score(replayed)[: self.batch.size].double().cpu()
-                if k < len(rows):
-                    rows[k] = rows[k] + value
-                else:
-                    rows.append(value)
+        for name, rows in self.sums[group.name].items():
+            value = self.estimators[name].score(replayed)[: self.batch.size].double().cpu()
+            rows[k] = rows[k] + value
 
-    def _flush(self, group: Group) -> None:
-        for name, estimator in self.estimators.items():
-            rows = self.sums.pop((name, group.name), None)
-            if rows is not None:
-                self.ledgers[name].put(f"{self.number}/{group.name}",
-                                       [estimator.finish(row).tolist() for row in rows])
-                self.progress(1)
+    def _finish(self, group: str) -> None:
+        for name, rows in self.sums.pop(group).items():
+            self.finished(name, group, [self.estimators[name].finish(row).tolist()
+                                        for row in rows])
+
+    def close(self) -> None:
+        """Finish the groups that the output does not depend on."""
+        for group in list(self.sums):
+            self._finish(group)
 
 
-def _joined(parts: list[Rows]) -> Rows:
-    return [[value for part in parts for value in part[k]] for k in range(len(parts[0]))]
+def _replayed(passing: Passing, changed: Tensor, g: Tensor, axis: SampleAxis | None,
+              samples: int, tokens: Tensor | None) -> Replayed:
+    # Where a mask has put minus infinity, it stays.
+    dz = (changed - passing.output).masked_fill(changed == passing.output, 0)
+    return Replayed(
+        z=passing.output.float(), dz=dz.float(), g=g.float(), axis=axis, samples=samples,
+        squares=passing.squares, relevance=passing.relevance, tokens=tokens)

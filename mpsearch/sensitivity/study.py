@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
+
+import torch
+from torch import Tensor
 
 from mpsearch.core.types import Group, Scheme, ScoreTable, SearchSpace
 from mpsearch.fakequant.changes import FakeQuantizer
@@ -16,7 +20,9 @@ from mpsearch.graph.sites import Site
 from mpsearch.sources.batch import Batch
 
 Rows = list[list[float]]
-"""One row of numbers for each scheme of a group."""
+"""Rows of numbers, as a rule one row for each scheme of a group."""
+DEFAULT_MEMORY = 2 << 30
+"""Bytes of activations an engine may hold where the user says nothing."""
 
 
 class Ledger(Protocol):
@@ -35,9 +41,12 @@ Progress = Callable[[int], None]
 """Told how many more units are done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: what is derived is kept
 class Study:
-    """A captured model, the space to score, and the calibration batches."""
+    """A captured model, the space to score, and the calibration batches.
+
+    *memory* is how many bytes of activations an engine may hold at a time.
+    """
 
     space: SearchSpace
     program: Program
@@ -46,6 +55,7 @@ class Study:
     ranges: Ranges
     batches: Sequence[Batch]
     seed: int
+    memory: int = DEFAULT_MEMORY
 
     def prepare(self, group: Group) -> None:
         """Find the parameters of all candidate weight formats of *group*, one visit a tensor."""
@@ -67,6 +77,46 @@ class Study:
         names = set(group.layers)
         return [site for site in self.program.sites.values() if names.intersection(site.layers)]
 
+    def first(self, group: Group) -> int:
+        """Position in the program of the first place where *group* runs."""
+        return self.program.position[self.sites(group)[0].node]
+
+    @cached_property
+    def order(self) -> tuple[Group, ...]:
+        """The groups in order of execution."""
+        return tuple(sorted(self.space.groups, key=self.first))
+
+    @cached_property
+    def groups(self) -> Mapping[str, Group]:
+        """The groups by name."""
+        return {group.name: group for group in self.space.groups}
+
+    @property
+    def samples(self) -> int:
+        """Number of calibration samples."""
+        return sum(batch.size for batch in self.batches)
+
+    def uniforms(self, number: int, count: int, stream: int = 0) -> Tensor:
+        """Numbers drawn evenly from [0, 1) for batch *number*: shape [samples, count], float64.
+
+        They belong to the sample, so that another batch size draws the same. Another *stream*
+        draws others.
+        """
+        before = sum(batch.size for batch in self.batches[:number])
+        drawn = [torch.rand(count, dtype=torch.float64, generator=_generator(
+            self.seed, stream, before + sample)) for sample in range(self.batches[number].size)]
+        return torch.stack(drawn)
+
+    def only(self, number: int, samples: slice) -> Study:
+        """The study of some samples of one batch, for what does not draw numbers."""
+        return replace(self, batches=[self.batches[number].rows(samples)])
+
+
+def _generator(seed: int, stream: int, sample: int) -> torch.Generator:
+    # Distinct odd multipliers keep the streams of neighbouring samples apart.
+    mixed = (seed * 0x9E3779B97F4A7C15 + stream * 0xC2B2AE3D27D4EB4F + sample) % (1 << 63)
+    return torch.Generator().manual_seed(mixed)
+
 
 def table(metric: str, unit: str, space: SearchSpace,
           samples: Mapping[str, Rows]) -> ScoreTable:
@@ -78,6 +128,11 @@ def table(metric: str, unit: str, space: SearchSpace,
         values=tuple(tuple(_mean(row) for row in samples[name]) for name in groups),
         stderr=tuple(tuple(_stderr(row) for row in samples[name])
                      for name in groups) if spread else None)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of several batches, one after the other."""
+    return [[value for part in parts for value in part[k]] for k in range(len(parts[0]))]
 
 
 def _mean(row: Sequence[float]) -> float:

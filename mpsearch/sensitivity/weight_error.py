@@ -18,6 +18,7 @@ class WeightError:
 
     engine: ClassVar[str] = "weights"
     unit: ClassVar[str] = "squared weight"
+    rides_along: ClassVar[bool] = True
 
     def score(self, weight: Tensor, quantized: Tensor) -> float:
         """The squared Frobenius norm of the error."""

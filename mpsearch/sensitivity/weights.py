@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.types import Group, ScoreTable, unique_weights
+from mpsearch.core.types import Group, LayerSpec, Scheme, ScoreTable, unique_weights
 from mpsearch.fakequant.threads import threads_for
-from mpsearch.sensitivity.study import Ledger, Progress, Rows, Study, table
+from mpsearch.sensitivity.engine import Note, Todo
+from mpsearch.sensitivity.study import Rows, Study, table
 
 
 class WeightEstimator(Protocol):
@@ -19,6 +20,7 @@ class WeightEstimator(Protocol):
 
     engine: ClassVar[str]
     unit: ClassVar[str]
+    rides_along: ClassVar[bool]
 
     def score(self, weight: Tensor, quantized: Tensor) -> float:
         """The score of one tensor; tensors of a group add up."""
@@ -29,44 +31,62 @@ class WeightEstimator(Protocol):
 class WeightsEngine:
     """Scores of the weights alone."""
 
-    def units(self, study: Study) -> int:
-        """Number of pieces of work for one estimator: one a group."""
-        return len(study.space.groups)
+    def units(self, study: Study, estimator: WeightEstimator) -> list[str]:  # noqa: ARG002
+        """One a group."""
+        return [group.name for group in study.space.groups]
 
-    def measure(self, estimators: Mapping[str, WeightEstimator], study: Study,
-                ledgers: Mapping[str, Ledger], progress: Progress) -> dict[str, ScoreTable]:
+    def work(self, study: Study, estimators: Mapping[str, WeightEstimator], todo: Todo,
+             note: Note) -> None:
         """Score every group and scheme by its weights.
 
         Raises:
             BadInput: the space quantizes activations, which weights tell nothing about.
         """
-        for group in study.space.groups:
-            if any(scheme.input or scheme.other for scheme in group.schemes):
-                raise BadInput(f"{', '.join(estimators)} scores weights only and this space "
-                               f"quantizes activations (layer '{group.name}'): use fisher or "
-                               "kl_probe")
-        tables = {}
-        for name, estimator in estimators.items():
-            rows = {}
-            for group in study.space.groups:
-                done = ledgers[name].get(group.name)
-                if done is None:
-                    done = _score(estimator, study, group)
-                    ledgers[name].put(group.name, done)
-                rows[group.name] = done
-                progress(1)
-            tables[name] = table(name, estimator.unit, study.space, rows)
-        return tables
+        require_weights_only(study, estimators)
+        for unit, names in todo.items():
+            for name in names:
+                note(name, unit, _score(estimators[name], study, study.groups[unit]))
+
+    def table(self, name: str, estimator: WeightEstimator, study: Study,
+              rows: Mapping[str, Rows]) -> ScoreTable:
+        """The scores as they are."""
+        return table(name, estimator.unit, study.space, rows)
+
+
+def require_weights_only(study: Study, names: Mapping[str, object]) -> None:
+    """Check that a study is about weights alone.
+
+    Raises:
+        BadInput: its space quantizes activations; the message names the estimators.
+    """
+    for group in study.space.groups:
+        if any(scheme.input or scheme.other for scheme in group.schemes):
+            raise BadInput(f"{', '.join(names)} scores weights only and this space "
+                           f"quantizes activations (layer '{group.name}'): use fisher or "
+                           "kl_probe")
+
+
+def weight_errors(study: Study, group: Group) -> list[list[tuple[LayerSpec, Tensor, Tensor]]]:
+    """For every scheme of *group*, each of its stored weights: layer, float and quantized."""
+    study.prepare(group)
+    return [_errors(study, scheme, unique_weights(study.space.members(group)))
+            for scheme in group.schemes]
+
+
+def _errors(study: Study, scheme: Scheme,
+            members: Sequence[LayerSpec]) -> list[tuple[LayerSpec, Tensor, Tensor]]:
+    weights, fmt = study.fake.weights, scheme.weight
+    if fmt is None:
+        return []
+    return [(layer, weights.rows(layer.name), weights.fake(layer.name, fmt)) for layer in members]
 
 
 def _score(estimator: WeightEstimator, study: Study, group: Group) -> Rows:
     study.prepare(group)
-    weights, members = study.fake.weights, unique_weights(study.space.members(group))
+    members = unique_weights(study.space.members(group))
     rows = []
     with threads_for(elements=0):  # one thread sums in one order, so its last digit stays
         for scheme in group.schemes:
-            fmt = scheme.weight
-            rows.append([0.0 if fmt is None else sum(
-                estimator.score(weights.rows(layer.name), weights.fake(layer.name, fmt))
-                for layer in members)])
+            rows.append([float(sum(estimator.score(weight, quantized) for _, weight, quantized
+                                   in _errors(study, scheme, members)))])
     return rows

@@ -15,10 +15,16 @@ from mpsearch.core.errors import BadInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The arguments of one call of the model, samples first, and one label a sample if known."""
+    """The arguments of one call of the model, samples first, and what is known about the samples.
+
+    *labels* has one class a sample; *segments* the number of the segment each sample belongs to
+    (a range of denoising timesteps, say); *tokens* the group of every token of every sample.
+    """
 
     args: tuple[Tensor, ...]
     labels: Tensor | None = None
+    segments: Tensor | None = None
+    tokens: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -27,10 +33,17 @@ class Batch:
 
     @property
     def tensors(self) -> Iterator[Tensor]:
-        """The arguments, then the labels."""
+        """The arguments, then what is known about the samples."""
         yield from self.args
-        if self.labels is not None:
-            yield self.labels
+        yield from (each for each in (self.labels, self.segments, self.tokens) if each is not None)
+
+    def rows(self, samples: slice | Tensor) -> Batch:
+        """The batch of some of the samples."""
+        size = self.size
+        parts = {name: value if value is None else value[samples] for name, value in (
+            ("labels", self.labels), ("segments", self.segments), ("tokens", self.tokens))}
+        return Batch(args=tuple(arg[samples] if arg.dim() and arg.shape[0] == size else arg
+                                for arg in self.args), **parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

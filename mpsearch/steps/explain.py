@@ -46,9 +46,9 @@ def explain(policy: Policy, workspace: Workspace) -> tuple[list[LayerRow], str]:
 
 def _losses(policy: Policy, workspace: Workspace) -> ScoreTable | None:
     name = policy.provenance.get("estimator", {}).get("name", "")
-    if name not in plugins.names("estimator"):
+    if plugins.base_name(name) not in plugins.names("estimator"):
         return None
-    key = table_key(str(policy.provenance.get("study")), name, plugins.load("estimator", name)())
+    key = table_key(str(policy.provenance.get("study")), name, plugins.make("estimator", name))
     return workspace.load("tables", key, ScoreTable)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from mpsearch import plugins
@@ -62,7 +62,8 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
         BadInput: anything wrong with the model, data or space; an estimator that needs data and
             has none.
     """
-    objects = {name: plugins.load("estimator", name)() for name in estimators}
+    estimators = list(dict.fromkeys(plugins.canonical("estimator", each) for each in estimators))
+    objects = {name: plugins.make("estimator", name) for name in estimators}
     key, workspace = session.key, session.workspace
     record = workspace.load("studies", key, StudyRecord)
     tables = {name: workspace.load("tables", table_key(key, name, objects[name]), ScoreTable)
@@ -89,13 +90,14 @@ def require_data(session: Session, estimators: Sequence[str]) -> None:
         BadInput: there is none, or the model is not there either.
     """
     if not session.has_data:
-        _require_data(session, {name: plugins.load("estimator", name)() for name in estimators})
+        _require_data(session, {name: plugins.make("estimator", name) for name in estimators})
         session.evaluation  # noqa: B018 - says what needs the data
 
 
 def table_key(study_key: str, name: str, estimator: Any) -> str:
     """Key of one estimator's table within a study."""
-    return digest({"study": study_key, "estimator": name, "settings": asdict(estimator)})
+    return digest({"study": study_key, "estimator": plugins.base_name(name),
+                   "settings": asdict(estimator)})
 
 
 def _prepared(session: Session, progress: ProgressBar) -> tuple[StudyRecord, Study]:
@@ -109,26 +111,54 @@ def _prepared(session: Session, progress: ProgressBar) -> tuple[StudyRecord, Stu
 
 def _measure(session: Session, study: Study, estimators: Mapping[str, Any],
              progress: ProgressBar) -> tuple[dict[str, ScoreTable], Units]:
-    from mpsearch.fakequant.threads import threads_for
-
-    key, workspace = session.key, session.workspace
     tables: dict[str, ScoreTable] = {}
     new = resumed = 0
     for engine in dict.fromkeys(estimator.engine for estimator in estimators.values()):
-        chosen = {name: each for name, each in estimators.items() if each.engine == engine}
-        run = plugins.load("engine", engine)()
-        ledgers = {name: workspace.ledger(table_key(key, name, chosen[name])) for name in chosen}
-        done = sum(ledger.resumed for ledger in ledgers.values())
-        total = run.units(study) * len(chosen)
-        with (progress(f"measuring {', '.join(chosen)}", total) as step,
-              threads_for(macs=session.captured.macs(session.request.batch_size))):
-            found = run.measure(chosen, study, ledgers, step)
-        for name, table in found.items():
-            workspace.save("tables", table_key(key, name, chosen[name]), table)
-            ledgers[name].close()
+        asked = {name: each for name, each in estimators.items() if each.engine == engine}
+        found, done = _pass(session, study, asked, engine, progress)
         tables.update(found)
-        new, resumed = new + total - done, resumed + done
+        new, resumed = new + done.new, resumed + done.resumed
     return tables, Units(new=new, resumed=resumed)
+
+
+def _pass(session: Session, study: Study, asked: Mapping[str, Any], engine: str,
+          progress: ProgressBar) -> tuple[dict[str, ScoreTable], Units]:
+    """One engine's pass: *asked*, and what costs next to nothing beside it."""
+    from mpsearch.fakequant.threads import threads_for
+    from mpsearch.sensitivity.engine import Job, Portable
+    from mpsearch.sensitivity.engine import measure as run
+    from mpsearch.steps.prepare import again
+
+    key, workspace = session.key, session.workspace
+    chosen = {**asked, **_companions(session, engine, asked)}
+    keys = {name: table_key(key, name, each) for name, each in chosen.items()}
+    ledgers = {name: workspace.ledger(keys[name]) for name in chosen}
+    made = plugins.load("engine", engine)()
+    job = Job(engine=made, estimators=chosen, study=study, ledgers=ledgers,
+              portable=Portable(study, partial(again, session), key))
+    total = sum(len(made.units(study, each)) for each in chosen.values())
+    with (progress(f"measuring {', '.join(asked)}", total) as step,
+          threads_for(macs=session.captured.macs(session.request.batch_size))):
+        found = run(job, step)
+    for name, table in found.items():
+        workspace.save("tables", keys[name], table)
+        ledgers[name].close()
+    own = {name: ledgers[name].resumed for name in asked}
+    units = {name: len(made.units(study, asked[name])) for name in asked}
+    return ({name: found[name] for name in asked},
+            Units(new=sum(units.values()) - sum(own.values()), resumed=sum(own.values())))
+
+
+def _companions(session: Session, engine: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Estimators that ride along in this engine's pass, where they were not measured before."""
+    found: dict[str, Any] = {}
+    for name in plugins.BUILTIN["estimator"]:
+        each = plugins.make("estimator", name)
+        if each.engine == engine and each.rides_along and name not in asked and (
+                session.workspace.load("tables", table_key(session.key, name, each), ScoreTable)
+                is None):
+            found[name] = each
+    return found
 
 
 def _require_data(session: Session, estimators: Mapping[str, Any]) -> None:

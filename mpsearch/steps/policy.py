@@ -33,7 +33,7 @@ def make_policy(request: Request, allocation: Allocation,
 def _provenance(request: Request, allocation: Allocation,
                 verification: Verification | None) -> dict[str, Any]:
     selection, name = allocation.selection, allocation.estimator
-    estimator = plugins.load("estimator", name)()
+    estimator = plugins.make("estimator", name)
     space = load_space(request.space)
     return {
         **{name: version_of(name) for name in ("mpsearch", "torch", "timm")},

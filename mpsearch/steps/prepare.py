@@ -26,17 +26,25 @@ def prepare(session: Session) -> tuple[Study, StudyRecord]:
     captured, batches = session.captured, session.calibration
     space, unmatched = resolve(load_space(session.request.space), captured.layers.specs)
     inputs: Sequence[Batch] = batches.batches if batches else ()
-    ranges = _calibrated(captured, space, inputs)
+    known = session.workspace.load("studies", session.key, StudyRecord)
+    ranges = known.ranges if known else _calibrated(captured, space, inputs)
     notes = [*session.loaded.notes, *captured.notes, *unmatched]
     if batches is not None and batches.note:
         notes.append(batches.note)
     record = StudyRecord(model=captured.model, space=space, other_bytes=captured.other_bytes,
                          data_digest=batches.digest if batches else "", ranges=ranges,
                          notes=tuple(notes))
-    session.workspace.save("studies", session.key, record)
+    if known != record:
+        session.workspace.save("studies", session.key, record)
     study = Study(space=space, program=captured.program, shapes=captured.shapes,
-                  fake=captured.fake, ranges=ranges, seed=session.request.seed, batches=inputs)
+                  fake=captured.fake, ranges=ranges, seed=session.request.seed, batches=inputs,
+                  memory=session.request.memory)
     return study, record
+
+
+def again(session: Session) -> Study:
+    """The study of *session*, made anew: what another process does with what it was sent."""
+    return prepare(session)[0]
 
 
 def _calibrated(captured: Captured, space: SearchSpace, inputs: Sequence[Batch]) -> Ranges:

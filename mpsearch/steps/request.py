@@ -15,6 +15,7 @@ DEFAULT_MODEL = "mpsearch.zoo.digits:model"
 DEFAULT_DATA = "mpsearch.zoo.digits:data"
 DEFAULT_SPACE = "weights_only"
 DEFAULT_ESTIMATOR = "kl_probe"
+DEFAULT_MEMORY = 2 << 30
 _SEEDS = 1 << 32
 
 
@@ -24,7 +25,8 @@ class Request:
 
     *model* is a timm name, ``package.module:function`` or ``file.py:function``; *weights* a
     safetensors or torch file; *data* an image folder, a CSV, an ``.npz`` or a function, by
-    default the embedded digits for the embedded model and nothing for any other.
+    default the embedded digits for the embedded model and nothing for any other. *memory* is how
+    many bytes of activations an estimator may hold; it changes no score.
 
     Raises:
         BadInput: a number of samples that is not positive.
@@ -38,12 +40,15 @@ class Request:
     evaluation_samples: int = 512
     batch_size: int = 32
     seed: int = 0
+    memory: int = DEFAULT_MEMORY
 
     def __post_init__(self) -> None:
         for name in ("calibration_samples", "evaluation_samples", "batch_size"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name.replace('_', ' ')} must be at least 1, not "
                                f"{getattr(self, name)}")
+        if self.memory < 1:
+            raise BadInput(f"the memory for activations must be positive, not {self.memory} bytes")
         if not 0 <= self.seed < _SEEDS:
             raise BadInput(f"the seed must be from 0 to {_SEEDS - 1}, not {self.seed}")
 

@@ -29,6 +29,11 @@ class Session:
         self.request = request
         self.workspace = workspace
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is made on demand is made again elsewhere: captured graphs do not pickle.
+        return {name: value for name, value in vars(self).items()
+                if name not in {"loaded", "calibration", "evaluation", "captured"}}
+
     @cached_property
     def key(self) -> str:
         """Key of what is measured for this request."""

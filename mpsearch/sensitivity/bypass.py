@@ -1,0 +1,86 @@
+"""Run a network without one group of layers, and tell how noisy its schemes make it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from mpsearch import metrics
+from mpsearch.core.types import LayerSpec
+from mpsearch.graph.operations import Change
+from mpsearch.graph.samples import per_sample
+from mpsearch.sensitivity.probe import Probe
+from mpsearch.sensitivity.study import Rows, Study
+
+
+class Bypass:
+    """Collects, for each group, its relevance times the noise of every scheme."""
+
+    def __init__(self) -> None:
+        self._done: list[tuple[str, Rows]] = []
+
+    def add(self, probe: Probe) -> None:
+        """Bypass the group once, and run its sites under every scheme."""
+        study, group = probe.study, probe.group
+        samples = len(probe.reference)
+        variant = {layer: bypass(study, study.space.layer(layer)) for layer in group.layers}
+        output = probe.stack.outputs(probe.env, study.first(group), samples, [variant])[0]
+        relevance = metrics.kl(probe.reference, output[:samples])
+        noise = _noise(probe, samples)
+        self._done.append((f"{probe.batch}/{group.name}",
+                           [(relevance * row).tolist() for row in noise]))
+
+    def finished(self) -> Iterator[tuple[str, Rows]]:
+        """The group that was added last."""
+        while self._done:
+            yield self._done.pop(0)
+
+
+def bypass(study: Study, layer: LayerSpec) -> dict[str, Change]:
+    """What takes *layer* out: the identity where shapes allow it, else nothing comes through."""
+    if layer.weight is None:
+        return {"input": torch.zeros_like}
+    rows = study.fake.weights.rows(layer.name)
+    identity = _identity(rows, layer)
+    return {"weight": lambda _: identity}
+
+
+def _identity(rows: Tensor, layer: LayerSpec) -> Tensor:
+    """The weight that passes every channel on, zeros if there are not as many as go in."""
+    made = torch.zeros_like(rows)
+    channels = len(rows)
+    if layer.kind == "linear":
+        same = rows.shape[1:] == (channels,)
+    else:
+        same = layer.kind == "conv" and layer.input_shape[:1] == (channels,)
+    if same:
+        out = torch.arange(channels, device=rows.device)
+        centre = tuple(size // 2 for size in rows.shape[2:])
+        made[(out, out % rows.shape[1], *centre)] = 1
+    return made
+
+
+def _noise(probe: Probe, samples: int) -> list[Tensor]:
+    """Noise over signal of the group's outputs, a row for each scheme: [samples]."""
+    study, group = probe.study, probe.group
+    found = [torch.zeros(samples, dtype=torch.float64) for _ in group.schemes]
+    env, place = dict(probe.env), study.first(group)
+
+    def watch(site, args, kwargs, output, _env):  # type: ignore[no-untyped-def]
+        axis = study.shapes.sample_axes.get(site.node)
+        held = (study.program.traced.batch if axis else None) or samples
+        power = per_sample(output.double().square(), axis, held)[:samples].clamp(min=1e-30)
+        for layer in set(site.layers) & set(group.layers):
+            for k, scheme in enumerate(group.schemes):
+                made = study.layer_changes(layer, scheme)
+                if made:
+                    changed = site.run(args, kwargs, {layer: made}, study.program.parameters)
+                    dz = (changed - output).masked_fill(changed == output, 0).double()
+                    found[k] += (per_sample(dz.square(), axis, held)[:samples] / power).cpu()
+        return output
+
+    last = max(study.program.position[site.node] for site in study.sites(group))
+    study.program.advance(env, place, last + 1, watch=watch)
+    return found

@@ -1,0 +1,45 @@
+"""Measures of a changed output by name: built-in ones, plug-ins, or a function of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mpsearch import plugins
+from mpsearch.core.errors import BadInput
+from mpsearch.sources.load_function import load_function
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+"""Of the float and the changed output, one number a sample: zero if equal, larger is worse."""
+
+
+def metric_of(name: str) -> Metric:
+    """The metric that *name* stands for: a plug-in's name, or ``package.module:function``.
+
+    Raises:
+        UnknownName: there is no such metric.
+        BadInput: the function cannot be imported.
+    """
+    if ":" not in name:
+        metric: Metric = plugins.load("metric", name)
+        return metric
+    function = load_function(name)
+
+    def measured(reference: Tensor, output: Tensor) -> Tensor:
+        found = function.call(lambda values: values, reference=reference, output=output) if (
+            function.accepts("reference") and function.accepts("output")) else _positional(
+                function.target, reference, output)
+        if not isinstance(found, Tensor) or found.shape != (len(reference),) or not bool(
+                torch.isfinite(found).all()):
+            raise BadInput(f"the metric {name} must return one finite number a sample: a tensor of "
+                           f"shape ({len(reference)},)")
+        return found.double()
+
+    return measured
+
+
+def _positional(target: Callable[[Tensor, Tensor], Tensor], reference: Tensor,
+                output: Tensor) -> Tensor:
+    return target(reference, output)

@@ -1,0 +1,107 @@
+"""Weight errors under second moments: the Kronecker-factored trace, and GPTQ's residual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.formats import Format
+from mpsearch.core.types import Group, LayerSpec
+from mpsearch.fakequant.weights import quantizer_of
+from mpsearch.quantizers.base import Params, fake_quantize
+from mpsearch.sensitivity.moments import Moments
+from mpsearch.sensitivity.study import Study
+
+
+def kronecker(study: Study, layer: LayerSpec, moments: Moments, group: Group) -> list[float]:
+    """``½ T tr(ΔW A ΔWᵀ G)`` for the weight error of every scheme of *group*."""
+    weights = study.fake.weights
+    rows = weights.rows(layer.name).double().flatten(1)
+    if moments.gradients is None:  # the output does not depend on it
+        return [0.0] * len(group.schemes)
+    return [0.0 if scheme.weight is None else max(0.0, _trace(
+        weights.fake(layer.name, scheme.weight).double().flatten(1) - rows, moments))
+        * moments.positions / 2 for scheme in group.schemes]
+
+
+def _trace(error: Tensor, moments: Moments) -> float:
+    a, g = moments.inputs, moments.gradients
+    assert g is not None  # noqa: S101 - checked by the caller
+    if a is None:
+        assert moments.reads is not None  # noqa: S101 - it ran, so it has read something
+        return float(moments.reads @ (_times(g, error.T) * error.T).sum(0))
+    parts = error.reshape(len(a), -1, error.shape[1])  # output channels of each conv group
+    size = parts.shape[1]
+    return sum(float(((part @ a[i]) * _times(_block(g, i, size), part)).sum())
+               for i, part in enumerate(parts))
+
+
+def _times(g: Tensor, error: Tensor) -> Tensor:
+    return g @ error if g.dim() > 1 else g.unsqueeze(1) * error
+
+
+def residuals(study: Study, layer: LayerSpec, moments: Moments, group: Group,
+              damp: float) -> list[float]:
+    """GPTQ's summed residual for every scheme of *group*."""
+    if moments.inputs is None:  # rows that are read one at a time have nothing to make up for
+        return [_unrelated(study, layer, moments, scheme.weight) for scheme in group.schemes]
+    factors = [_inverse_factor(each, damp) for each in moments.inputs]
+    rows = study.fake.weights.rows(layer.name).float().flatten(1)
+    found = []
+    for scheme in group.schemes:
+        if scheme.weight is None:
+            found.append(0.0)
+            continue
+        params = study.fake.weights.encode(layer.name, scheme.weight)[1]
+        found.append(_residual(rows, factors, scheme.weight, params) * moments.positions)
+    return found
+
+
+def _unrelated(study: Study, layer: LayerSpec, moments: Moments, fmt: Format | None) -> float:
+    if fmt is None or moments.reads is None:
+        return 0.0
+    weights = study.fake.weights
+    error = (weights.fake(layer.name, fmt).double() - weights.rows(layer.name).double())
+    return float(moments.reads @ error.flatten(1).square().sum(1)) * moments.positions
+
+
+def _block(g: Tensor, i: int, size: int) -> Tensor:
+    own = slice(i * size, (i + 1) * size)
+    return g[own, own] if g.dim() > 1 else g[own]
+
+
+def _inverse_factor(moment: Tensor, damp: float) -> Tensor:
+    """The upper Cholesky factor of the inverse; an input that is always zero counts as one."""
+    damped = moment.clone()
+    diagonal = damped.diagonal()
+    diagonal[diagonal == 0] = 1
+    diagonal += damp * diagonal.mean()
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
+    return torch.linalg.cholesky(inverse, upper=True).float()
+
+
+def _residual(rows: Tensor, factors: Sequence[Tensor], fmt: Format, params: Params) -> float:
+    current = rows.clone().reshape(len(factors), -1, rows.shape[1])
+    factor = torch.stack(list(factors))
+    total = 0.0
+    for i in range(rows.shape[1]):
+        column = current[:, :, i]
+        rounded = _column(column.reshape(-1, 1), fmt, params, i, rows.shape).view_as(column)
+        error = (column - rounded) / factor[:, i, i, None]
+        total += float(error.double().square().sum())
+        current[:, :, i + 1:] -= error.unsqueeze(2) * factor[:, i, None, i + 1:]
+    return total
+
+
+def _column(column: Tensor, fmt: Format, params: Params, i: int,
+            shape: Sequence[int]) -> Tensor:
+    """Column *i* of a weight with that *shape*, rounded with the scales of its own slices."""
+    own = params
+    size = fmt.group_size
+    if size is not None and size < shape[1]:
+        runs = len(params.scale) // shape[0]
+        own = Params(scale=params.scale.view(shape[0], runs)[:, i // size, None],
+                     zero_point=params.zero_point.view(shape[0], runs)[:, i // size, None])
+    return fake_quantize(quantizer_of(fmt), column, own, fmt)
