@@ -12,11 +12,13 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
+from mpsearch.steps.coupled import couple
 from mpsearch.steps.curve import Curve
 from mpsearch.steps.fronts import FrontPlan, front_of, sweep
 from mpsearch.steps.limits import require_budgets, rows
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.policy import make_policy
+from mpsearch.steps.prediction import DEFAULT_POLICIES, correct, require_policies
 from mpsearch.steps.progress import silent
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, Request
 from mpsearch.steps.session import OBJECT, Session, open_session
@@ -59,14 +61,16 @@ def measure(model: str | nn.Module | None = None, *, estimators: Sequence[str] =
 
 def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
              estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", verify: bool = True,
-             keep: bool = False, workspace: str = DEFAULT, progress: ProgressBar = silent,
+             keep: bool = False, calibration_policies: int = DEFAULT_POLICIES,
+             workspace: str = DEFAULT, progress: ProgressBar = silent,
              **options: Any) -> Result:
     """Find the policy of least predicted loss within *budget*, and check it against uniform.
 
     *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, or several of them. With *verify* the
     policy and every uniform one of the same budget run on held-out data; a uniform one that is
-    better beyond noise is returned instead, unless *keep*. *model* and *options* are those of
-    `measure`.
+    better beyond noise is returned instead, unless *keep*. Before that, *calibration_policies* of
+    the front run on the calibration data, so that the policy says what KL and accuracy loss its
+    score stands for; 0 does without. *model* and *options* are those of `measure`.
 
     Raises:
         BadInput: anything about the inputs that cannot be used.
@@ -75,6 +79,8 @@ def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, 
     texts = [budget] if isinstance(budget, str) else list(budget)
     budgets = [Budget.parse(text) for text in texts]
     require_budgets(budgets)
+    require_policies(calibration_policies)
+    estimator = plugins.canonical("estimator", estimator)
     plugins.load("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
     if verify:
@@ -82,9 +88,15 @@ def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, 
     measured = measuring.measure(session, [estimator], progress,
                                  check=lambda known: rows(budgets, known))
     allocation = allocating.allocate(measured, estimator, budgets, allocator)
+    correction = None
+    if verify:
+        allocation = couple(session, allocation, progress)
+        curve = Curve(measured=measured, estimator=estimator, allocator=allocator)
+        if calibration_policies:
+            correction = correct(session, curve, progress, calibration_policies)
     verification = verifying(session, allocation, progress, keep=keep) if verify else None
     front = front_of(session, allocation, verification) if verification else None
-    return Result(policy=make_policy(session.request, allocation, verification),
+    return Result(policy=make_policy(session.request, allocation, verification, correction),
                   allocation=allocation, verification=verification, front=front)
 
 
@@ -97,6 +109,7 @@ def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = Non
     measured.
     """
     plugins.load("allocator", allocator)
+    estimator = plugins.canonical("estimator", estimator)
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress)
     curve = Curve(measured=measured, estimator=estimator, allocator=allocator)

@@ -102,9 +102,13 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
              keep: Annotated[bool, typer.Option(
                  "--keep", help="Keep the allocated policy even if a uniform one measures "
                  "better.")] = False,
+             calibration_policies: Annotated[int, typer.Option(
+                 help="Policies run on calibration data, to say what KL a score stands for; 0 for "
+                 "none.")] = 6,
              calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
-             batch_size: BatchSize = 32, seed: Seed = 0, workspace: Place = Path(DEFAULT),
-             output: Output = Path("policy.json"), as_json: Json = False) -> None:
+             batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
+             workspace: Place = Path(DEFAULT), output: Output = Path("policy.json"),
+             as_json: Json = False) -> None:
     """Pick one scheme a layer within a budget.
 
     The policy and every uniform one of the same budget run on held-out data; the better one is
@@ -114,11 +118,13 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
     from mpsearch.steps.progress import bar
 
     require_writable(output)
-    result = api.allocate(
-        budget or [], model or DEFAULT_MODEL, estimator=estimator, allocator=allocator,
-        verify=verify, keep=keep, workspace=str(workspace), progress=bar, weights=weights,
-        data=data, space=space, calibration_samples=calibration_samples,
-        evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed)
+    with shell.workers(jobs):
+        result = api.allocate(
+            budget or [], model or DEFAULT_MODEL, estimator=estimator, allocator=allocator,
+            verify=verify, keep=keep, calibration_policies=calibration_policies,
+            workspace=str(workspace), progress=bar, weights=weights, data=data, space=space,
+            calibration_samples=calibration_samples, evaluation_samples=evaluation_samples,
+            batch_size=batch_size, seed=seed, memory=shell.parse_bytes(memory))
     shell.notes(result.allocation.measured.record.notes)
     files = shell.write_result(result, output)
     shell.answer(shell.result_data(result, files), as_json, shell.result_tables(result, files))

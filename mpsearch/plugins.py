@@ -42,6 +42,7 @@ BUILTIN: dict[str, dict[str, str]] = {
         "replay": "mpsearch.sensitivity.replay:ReplayEngine",
         "moments": "mpsearch.sensitivity.second_moments:MomentsEngine",
         "curvature": "mpsearch.sensitivity.curvature:CurvatureEngine",
+        "power": "mpsearch.sensitivity.power:PowerEngine",
         "tail": "mpsearch.sensitivity.tail:TailEngine",
         "path": "mpsearch.sensitivity.path:PathEngine",
         "probe": "mpsearch.sensitivity.probe:ProbeEngine",
@@ -134,6 +135,8 @@ def _parsed(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _value(kind: str, name: str, key: str, text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        text = {"true": "1", "yes": "1", "false": "", "no": "", "0": ""}.get(text.lower(), text)
     try:
         return type(default)(text)
     except ValueError as error:

@@ -222,6 +222,24 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a policy was expected to lose before it was run, with 95 % prediction intervals.
+
+    Fitted on so many measured *policies* of so many *samples* each. *accuracy_loss* is the fall of
+    the share of correct predictions, None without labels.
+    """
+
+    kl: float
+    kl_low: float
+    kl_high: float
+    policies: int
+    samples: int
+    accuracy_loss: float | None = None
+    accuracy_loss_low: float | None = None
+    accuracy_loss_high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """What a policy weighs and costs.
 
@@ -250,6 +268,7 @@ class Policy:
     totals: Totals
     activations: dict[str, dict[str, StaticRange]] = field(default_factory=dict)
     evaluation: Evaluation | None = None
+    prediction: Prediction | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -10,6 +10,8 @@ from mpsearch.core.errors import BadInput
 if TYPE_CHECKING:  # an estimator's settings must be readable without torch
     from torch import Tensor
 
+# On pre-norm transformers in float32, with and without channels of 60 times the size, 1e-2 gives H
+# within 2 % of float64; 1e-3 loses up to 13 % to rounding, 1e-1 up to 49 % to curvature.
 _STEPS = {"ones": 1e-6, "random": 1e-2}
 
 
@@ -36,7 +38,9 @@ class Aph:
 
     Two deviations: the published H is that of a block's output and averaged over images. Here it
     is that of each layer's own output, and kept for each sample, so that samples do not depend on
-    those they share a batch with. `gauss_newton` estimates the same diagonal with less spread.
+    those they share a batch with (but for ``ones`` at an output that all samples share, such as
+    that of a position embedding: there it is that of the batch). `gauss_newton` estimates the
+    same diagonal with less spread.
     """
 
     engine: ClassVar[str] = "tail"

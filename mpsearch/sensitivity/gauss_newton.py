@@ -17,18 +17,27 @@ class GaussNewton:
 
     The diagonal is estimated without labels: the mean of ``g²`` over *draws* labels drawn from the
     model's own softmax (Monte-Carlo Fisher; Kunstner et al., 2019), one backward pass each. It is
-    never negative and unbiased. With one draw it is `fisher_diag`.
+    never negative and unbiased, and noisy with few draws: with *factored* the squares of one sample
+    are replaced by the product of their sums over tokens and over channels (as Adafactor keeps
+    second moments; Shazeer & Stern, 2018), which is smoother and no longer unbiased. With one
+    draw that is not factored it is `fisher_diag`.
     """
 
     engine: ClassVar[str] = "replay"
     unit: ClassVar[str] = "nats"
     rides_along: ClassVar[bool] = False
     rules: ClassVar[None] = None
-    draws: int = 2
+    draws: int = 1
+    factored: bool = True
 
     def score(self, replayed: Replayed) -> Tensor:
         """``½ Σ h·dz²`` of one layer, a sample."""
-        return replayed.sum(replayed.squares[self.draws] * replayed.dz.square()) / 2
+        squares = replayed.squares[self.draws]
+        if self.factored and squares.dim() > 2:  # noqa: PLR2004 - there are tokens and channels
+            flat = squares.flatten(2)
+            squares = (flat.sum(2, keepdim=True) * flat.sum(1, keepdim=True) / flat.sum(
+                (1, 2), keepdim=True).clamp(min=1e-30)).view_as(squares)
+        return replayed.sum(squares * replayed.dz.square()) / 2
 
     def finish(self, contributions: Tensor) -> Tensor:
         """The sum over layers, as it is."""

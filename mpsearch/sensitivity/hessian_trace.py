@@ -25,6 +25,10 @@ class HessianTrace:
     as published; its H also has the curvature of the network, need not be positive, and tends to
     vanish on data the model has fitted.
 
+    What couples layers is noise: in a small transformer the spread was two to four times that of
+    products for each layer alone, and it is worse for a layer whose curvature is small next to
+    another's. Look at the standard error, and take more probes where it is large.
+
     The trace is spread evenly over the weights: that the error may lie where the curvature is, or
     is not, goes unseen. An estimate below zero counts as zero.
     """

@@ -66,8 +66,7 @@ class PowerEngine:
         """Half of λ times the squared error of each scheme."""
         factors = {group: [[estimator.factor(top)] for (top,) in found]
                    for group, found in rows.items()}
-        return floored(table(name, estimator.unit, study.space,
-                             scaled_errors(study, factors, 1)))
+        return floored(table(name, estimator.unit, study.space, scaled_errors(study, factors, 1)))
 
 
 class _Runner:
@@ -136,9 +135,8 @@ def _order(study: Study) -> list[Group]:
 
 def _first(study: Study, group: Group) -> int:
     """Where a weight of *group* is first read; where the group runs, if it owns none."""
-    position = study.program.position
-    return min([position[user] for _, _, node in owned(study, [group]) for user in node.users],
-               default=study.first(group))
+    users = (user for _, _, node in owned(study, [group]) for user in node.users)
+    return min(map(study.program.position.__getitem__, users), default=study.first(group))
 
 
 def _first_samples(study: Study, samples: int) -> Iterator[Batch]:

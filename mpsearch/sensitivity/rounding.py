@@ -15,6 +15,9 @@ from mpsearch.sensitivity.moments import Moments
 from mpsearch.sensitivity.study import Study
 
 
+_BLOCK = 128
+
+
 def kronecker(study: Study, layer: LayerSpec, moments: Moments, group: Group) -> list[float]:
     """``½ T tr(ΔW A ΔWᵀ G)`` for the weight error of every scheme of *group*."""
     weights = study.fake.weights
@@ -47,16 +50,13 @@ def residuals(study: Study, layer: LayerSpec, moments: Moments, group: Group,
     """GPTQ's summed residual for every scheme of *group*."""
     if moments.inputs is None:  # rows that are read one at a time have nothing to make up for
         return [_unrelated(study, layer, moments, scheme.weight) for scheme in group.schemes]
-    factors = [_inverse_factor(each, damp) for each in moments.inputs]
+    factor = torch.stack([_inverse_factor(each, damp) for each in moments.inputs])
     rows = study.fake.weights.rows(layer.name).float().flatten(1)
-    found = []
-    for scheme in group.schemes:
-        if scheme.weight is None:
-            found.append(0.0)
-            continue
-        params = study.fake.weights.encode(layer.name, scheme.weight)[1]
-        found.append(_residual(rows, factors, scheme.weight, params) * moments.positions)
-    return found
+    formats = list(dict.fromkeys(scheme.weight for scheme in group.schemes if scheme.weight))
+    params = [study.fake.weights.encode(layer.name, fmt)[1] for fmt in formats]
+    found = dict(zip(formats, _residual(rows, factor, formats, params), strict=True))
+    return [found[scheme.weight] * moments.positions if scheme.weight else 0.0
+            for scheme in group.schemes]
 
 
 def _unrelated(study: Study, layer: LayerSpec, moments: Moments, fmt: Format | None) -> float:
@@ -82,17 +82,30 @@ def _inverse_factor(moment: Tensor, damp: float) -> Tensor:
     return torch.linalg.cholesky(inverse, upper=True).float()
 
 
-def _residual(rows: Tensor, factors: Sequence[Tensor], fmt: Format, params: Params) -> float:
-    current = rows.clone().reshape(len(factors), -1, rows.shape[1])
-    factor = torch.stack(list(factors))
-    total = 0.0
-    for i in range(rows.shape[1]):
-        column = current[:, :, i]
-        rounded = _column(column.reshape(-1, 1), fmt, params, i, rows.shape).view_as(column)
-        error = (column - rounded) / factor[:, i, i, None]
-        total += float(error.double().square().sum())
-        current[:, :, i + 1:] -= error.unsqueeze(2) * factor[:, i, None, i + 1:]
-    return total
+def _residual(rows: Tensor, factor: Tensor, formats: Sequence[Format],
+              params: Sequence[Params]) -> list[float]:
+    """The summed residual in every format; all are rounded side by side, a block at a time.
+
+    *rows* is [outputs, terms], *factor* [groups, terms, terms].
+    """
+    terms = rows.shape[1]
+    current = rows.reshape(1, len(factor), -1, terms).repeat(len(formats), 1, 1, 1)
+    total = torch.zeros(len(formats), dtype=torch.float64)
+    for first in range(0, terms, _BLOCK):
+        last = min(first + _BLOCK, terms)
+        errors = torch.zeros_like(current[..., first:last])
+        for i in range(first, last):
+            column = current[..., i]
+            rounded = torch.stack([
+                _column(each.reshape(-1, 1), fmt, own, i, rows.shape).view_as(each)
+                for each, fmt, own in zip(column, formats, params, strict=True)])
+            error = (column - rounded) / factor[:, i, i, None]
+            errors[..., i - first] = error
+            total += error.flatten(1).double().square().sum(1).cpu()
+            current[..., i + 1:last] -= error.unsqueeze(-1) * factor[:, i, None, i + 1:last]
+        current[..., last:] -= errors @ factor[:, first:last, last:]
+    found: list[float] = total.tolist()
+    return found
 
 
 def _column(column: Tensor, fmt: Format, params: Params, i: int,

@@ -44,7 +44,7 @@ def totals_of(measured: Measured, choice: Sequence[int], losses: ScoreTable) -> 
     return Totals(
         weights=space.weights, size_bits=size, bits_per_weight=bits_per_weight(space, size),
         file_bytes=-(-size // 8) + measured.record.other_bytes, bops=costs["bops"].total(choice),
-        predicted_loss=losses.total(choice))
+        predicted_loss=losses.predict(choice))
 
 
 def uniform_choices(space: SearchSpace) -> dict[str, Choice]:

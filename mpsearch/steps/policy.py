@@ -11,12 +11,14 @@ from mpsearch.core.version import version_of
 from mpsearch.spaces import load_space
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import Choice, ranges_of, schemes_of, totals_of
+from mpsearch.steps.prediction import Correction
 from mpsearch.steps.request import Request
 from mpsearch.steps.verify import ALLOCATED, Candidate, Verification
 
 
 def make_policy(request: Request, allocation: Allocation,
-                verification: Verification | None = None) -> Policy:
+                verification: Verification | None = None,
+                correction: Correction | None = None) -> Policy:
     """The policy to return: the allocated one, or what won the verification."""
     winner = verification.winner if verification else None
     choice: Choice = winner.choice if winner else allocation.selection.choice
@@ -27,7 +29,9 @@ def make_policy(request: Request, allocation: Allocation,
     return Policy(
         model=record.model, layers=schemes, activations=ranges_of(measured, schemes),
         totals=replace(totals, measured_loss=evaluation.kl if evaluation else None),
-        evaluation=evaluation, provenance=_provenance(request, allocation, verification))
+        evaluation=evaluation, prediction=correction.predict(
+            totals.predicted_loss, request.evaluation_samples) if correction else None,
+        provenance=_provenance(request, allocation, verification))
 
 
 def _provenance(request: Request, allocation: Allocation,

@@ -63,11 +63,16 @@ class Session:
         Raises:
             BadInput: there is no data.
         """
-        batches = self._split("evaluation", self.request.evaluation_samples)
-        if batches is None:
-            raise BadInput("running a policy needs data: give --data (an image folder, a CSV, an "
-                           ".npz or package.module:function), or allocate with --no-verify")
-        return batches
+        return _required(self._split("evaluation", self.request.evaluation_samples))
+
+    @property
+    def calibrated(self) -> Batches:
+        """The calibration batches.
+
+        Raises:
+            BadInput: there is no data.
+        """
+        return _required(self.calibration)
 
     @cached_property
     def captured(self) -> Captured:
@@ -93,6 +98,13 @@ class Session:
             return None
         return load_data(spec, self.loaded.preprocessing, split=split, samples=samples,
                          batch_size=self.request.batch_size, seed=self.request.seed)
+
+
+def _required(batches: Batches | None) -> Batches:
+    if batches is None:
+        raise BadInput("running a policy needs data: give --data (an image folder, a CSV, an "
+                       ".npz or package.module:function), or allocate with --no-verify")
+    return batches
 
 
 def open_session(model: str | nn.Module | None, workspace: Workspace,

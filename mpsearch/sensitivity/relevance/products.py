@@ -76,10 +76,10 @@ def fused_attention(step: Step, relevance: Tensor, _: Rules) -> Passed:
     on_chances, to_value = _two_factors((chances, values), z, relevance,
                                         (on_query or on_key, on_value))
     to_query, to_key = _two_factors((query, keys), query @ keys, on_chances, (on_query, on_key))
-    found = {0: to_query, 1: _folded(to_key.transpose(-2, -1), repeats),
-             2: _folded(to_value, repeats)}
-    return {n: reduced(found[place], step.values[n].shape)
-            for n in step.active if (place := int(step.places[n])) in found}
+    found: dict[int | str, Tensor] = {0: to_query, 2: _folded(to_value, repeats),
+                                      1: _folded(to_key.transpose(-2, -1), repeats)}
+    return {n: reduced(found[step.places[n]], step.values[n].shape)
+            for n in step.active if step.places[n] in found}
 
 
 def _probabilities(named: Mapping[str, Any]) -> tuple[Tensor, Tensor]:

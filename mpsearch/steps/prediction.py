@@ -1,0 +1,167 @@
+"""From a score to what a policy loses: a monotone correction fitted on a few measured policies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.types import Evaluation, Prediction
+from mpsearch.steps.choice import Choice, runnable
+from mpsearch.steps.curve import Curve
+from mpsearch.steps.measure import ProgressBar
+from mpsearch.steps.measurement import Measurement, measure_policies
+from mpsearch.steps.session import Session
+
+Vector = NDArray[np.float64]
+DEFAULT_POLICIES = 6
+_FEWEST = 4  # two parameters, and two residuals to judge them by
+_POINTS = 25
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """KL and accuracy loss as functions of the score, from measured policies.
+
+    ``log KL`` is a polynomial in ``log score`` (*coefficients*, highest power first), of degree 1
+    or 2, whichever predicts a left-out policy better, and increasing where it was fitted.
+    *spread* is the standard error of its residuals on *freedom* degrees of freedom, *noise* the
+    relative standard error that the choice of samples gives to a measured KL. *drops* are accuracy
+    losses at *scores*, made monotone; None without labels.
+    """
+
+    coefficients: tuple[float, ...]
+    scores: tuple[float, ...]
+    spread: float
+    noise: float
+    freedom: int
+    samples: int
+    drops: tuple[float, ...] | None
+    drop_spread: float = 0.0
+
+    def predict(self, score: float, samples: int) -> Prediction:
+        """What a policy of this *score* loses, with 95 % prediction intervals.
+
+        The intervals are those of a mean over *samples* new samples.
+        """
+        x = math.log(max(score, _TINY))
+        xs = np.log(self.scores)
+        value = float(np.polyval(self.coefficients, float(np.clip(x, xs.min(), xs.max()))))
+        value += self._slope(x, xs)
+        leverage = 1 + 1 / len(xs) + (x - xs.mean()) ** 2 / max(float(((xs - xs.mean()) ** 2).sum()),
+                                                                _TINY)
+        sampled = self.noise**2 * (1 + self.samples / samples)
+        t = float(stats.t.ppf(0.975, self.freedom))
+        half = math.sqrt((t * self.spread) ** 2 * leverage + 1.96**2 * sampled)
+        kl = math.exp(value)
+        loss = self._loss(x, xs, t, samples)
+        return Prediction(kl=kl, kl_low=kl * math.exp(-half), kl_high=kl * math.exp(half),
+                          policies=len(xs), samples=self.samples, **loss)
+
+    def _slope(self, x: float, xs: Vector) -> float:
+        """How much to add beyond the fitted range: on along the chord, never back down."""
+        ends = np.polyval(self.coefficients, [xs.min(), xs.max()])
+        slope = max(0.0, float(ends[1] - ends[0]) / max(float(xs.max() - xs.min()), _TINY))
+        return slope * (x - float(np.clip(x, xs.min(), xs.max())))
+
+    def _loss(self, x: float, xs: Vector, t: float, samples: int) -> dict[str, float]:
+        if self.drops is None:
+            return {}
+        order = np.argsort(xs)
+        value = float(np.interp(x, xs[order], np.asarray(self.drops)[order]))
+        # A prediction changes with about the chance that accuracy does.
+        sampled = max(abs(value), 1 / samples) * (1 / samples + 1 / self.samples)
+        half = math.sqrt((t * self.drop_spread) ** 2 + 1.96**2 * sampled)
+        return {"accuracy_loss": value, "accuracy_loss_low": value - half,
+                "accuracy_loss_high": value + half}
+
+
+def fit(scores: Sequence[float], found: Sequence[Evaluation]) -> Correction | None:
+    """The correction of policies with these *scores* and measurements; None if too few lose."""
+    pairs = [(score, each) for score, each in zip(scores, found, strict=True)
+             if score > _TINY and each.kl > _TINY]
+    if len(pairs) < _FEWEST or len({score for score, _ in pairs}) < _FEWEST:
+        return None
+    x = np.log([score for score, _ in pairs])
+    y = np.log([each.kl for _, each in pairs])
+    degree = min((1, 2), key=lambda d: _left_out(x, y, d)) if len(pairs) > _FEWEST else 1
+    coefficients = np.polyfit(x, y, degree)
+    if not _increasing(coefficients, x):
+        degree, coefficients = 1, np.polyfit(x, y, 1)
+    if coefficients[0] <= 0 and degree == 1:  # the score says nothing: one value for all
+        coefficients = np.array([0.0, y.mean()])
+    freedom = len(pairs) - degree - 1
+    residual = y - np.polyval(coefficients, x)
+    labelled = all(each.top1 is not None and each.float_top1 is not None for _, each in pairs)
+    drops, drop_spread = _drops(x, [each for _, each in pairs]) if labelled else (None, 0.0)
+    return Correction(
+        coefficients=tuple(coefficients.tolist()), scores=tuple(score for score, _ in pairs),
+        spread=float(np.sqrt((residual**2).sum() / freedom)), freedom=freedom,
+        noise=float(np.median([each.kl_stderr / each.kl for _, each in pairs])),
+        samples=pairs[0][1].samples, drops=drops, drop_spread=drop_spread)
+
+
+def require_policies(policies: int) -> None:
+    """Check how many policies a correction is to be fitted on.
+
+    Raises:
+        BadInput: too few to fit on, and not none.
+    """
+    if policies and policies < _FEWEST:
+        raise BadInput(f"a correction is fitted on at least {_FEWEST} policies, not {policies}: "
+                       "ask for more, or for 0 to do without")
+
+
+def _left_out(x: Vector, y: Vector, degree: int) -> float:
+    """Mean squared error for a policy that the fit has not seen."""
+    errors = []
+    for i in range(len(x)):
+        kept = np.arange(len(x)) != i
+        coefficients = np.polyfit(x[kept], y[kept], degree)
+        errors.append((np.polyval(coefficients, x[i]) - y[i]) ** 2)
+    return float(np.mean(errors))
+
+
+def _increasing(coefficients: Vector, x: Vector) -> bool:
+    slope = np.polyval(np.polyder(coefficients), np.linspace(x.min(), x.max(), 50))
+    return bool((slope > 0).all())
+
+
+def _drops(x: Vector, found: Sequence[Evaluation]) -> tuple[tuple[float, ...], float]:
+    from sklearn.isotonic import IsotonicRegression
+
+    losses = np.array([(each.float_top1 or 0.0) - (each.top1 or 0.0) for each in found])
+    fitted = IsotonicRegression().fit_transform(x, losses)
+    spread = math.sqrt(float(((losses - fitted) ** 2).sum()) / max(len(x) - 2, 1))
+    return tuple(fitted.tolist()), spread
+
+
+def correct(session: Session, curve: Curve, progress: ProgressBar,
+            policies: int = DEFAULT_POLICIES) -> Correction | None:
+    """Measure so many policies, spread over the front, on the calibration data, and fit.
+
+    They are evenly spaced in the logarithm of the score; held-out data is not touched. What was
+    measured for one budget serves all others.
+    """
+    chosen = _spread(curve, policies)
+    runs = {str(number): runnable(curve.measured, choice) for number, choice in enumerate(chosen)}
+    found: dict[str, Measurement] = measure_policies(session, runs, progress, split="calibration")
+    return fit([curve.losses.predict(choice) for choice in chosen],
+               [found[str(number)].evaluation for number in range(len(chosen))])
+
+
+def _spread(curve: Curve, policies: int) -> list[Choice]:
+    solved = [(curve.losses.predict(choice), choice) for choice in curve.solve(_POINTS)]
+    known = sorted((math.log(score), choice) for score, choice in solved if score > _TINY)
+    if not known:
+        return []
+    low, high = known[0][0], known[-1][0]
+    targets = [low + (high - low) * (i + 0.5) / policies for i in range(policies)]
+    picked = [min(known, key=lambda each: abs(each[0] - target))[1] for target in targets]
+    return list(dict.fromkeys(picked))
