@@ -30,7 +30,7 @@ class Fisher:
 
     def score(self, replayed: Replayed) -> Tensor:
         """``⟨g, dz⟩`` of one layer, a sample."""
-        return replayed.sum(replayed.product)
+        return replayed.slope
 
     def finish(self, contributions: Tensor) -> Tensor:
         """Half the square of the group's sum."""

@@ -28,7 +28,8 @@ class FisherDiag:
 
     def score(self, replayed: Replayed) -> Tensor:
         """``½ Σ (g·dz)²`` of one layer, a sample."""
-        return replayed.sum(replayed.product.square()) / 2
+        g = replayed.seen.g
+        return replayed.weighted("g squared", lambda: g * g) / 2
 
     def finish(self, contributions: Tensor) -> Tensor:
         """The sum over layers, as it is."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:  # an estimator's settings must be readable without torch
     from torch import Tensor
 
-    from mpsearch.sensitivity.replayed import Replayed
+    from mpsearch.sensitivity.replayed import Replayed, Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +32,16 @@ class GaussNewton:
 
     def score(self, replayed: Replayed) -> Tensor:
         """``½ Σ h·dz²`` of one layer, a sample."""
-        squares = replayed.squares[self.draws]
-        if self.factored and squares.dim() > 2:  # noqa: PLR2004 - there are tokens and channels
-            flat = squares.flatten(2)
-            squares = (flat.sum(2, keepdim=True) * flat.sum(1, keepdim=True) / flat.sum(
-                (1, 2), keepdim=True).clamp(min=1e-30)).view_as(squares)
-        return replayed.sum(squares * replayed.dz.square()) / 2
+        name = f"gauss_newton {self.draws} {self.factored}"
+        return replayed.weighted(name, lambda: self._diagonal(replayed.seen)) / 2
+
+    def _diagonal(self, seen: Seen) -> Tensor:
+        squares = seen.squares[self.draws]
+        if not self.factored or squares.dim() < 3:  # noqa: PLR2004 - no tokens beside channels
+            return squares
+        flat = squares.flatten(2)
+        rows, columns = flat.sum(2, keepdim=True), flat.sum(1, keepdim=True)
+        return (rows * columns / rows.sum(1, keepdim=True).clamp(min=1e-30)).view_as(squares)
 
     def finish(self, contributions: Tensor) -> Tensor:
         """The sum over layers, as it is."""

@@ -28,7 +28,7 @@ class Gradient:
 
     def score(self, replayed: Replayed) -> Tensor:
         """``⟨g, dz⟩`` of one layer, a sample."""
-        return replayed.sum(replayed.product)
+        return replayed.slope
 
     def finish(self, contributions: Tensor) -> Tensor:
         """The absolute value of the group's sum."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # an estimator's settings must be readable without torch
     from torch import Tensor
 
     from mpsearch.sensitivity.relevance.rules import Rules
-    from mpsearch.sensitivity.replayed import Replayed
+    from mpsearch.sensitivity.replayed import Replayed, Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,10 @@ class Lrp:
     sum is the same for layers in series; what tells layers apart is how residual branches share
     it, and ``Σ|R|``, which this takes as the layer's share. How LRP-QViT makes bits of its scores
     is not published; this product is the reading that an additive allocator can use.
+
+    An output that does not depend on the model's inputs (the embedding of constant positions) gets
+    no relevance by the rules: there ``|g·z|`` takes its place, the gradient being that of
+    `fisher`.
 
     *rule* is that of linear layers and convolutions: ``epsilon``, or ``alpha_beta`` with *alpha*.
     The first convolution has the box rule (Montavon et al., 2017).
@@ -43,14 +47,21 @@ class Lrp:
 
     def score(self, replayed: Replayed) -> Tensor:
         """The product of one layer, a sample."""
-        if replayed.relevance is None:  # the output does not depend on it
-            return replayed.error * 0
-        size = replayed.relevance.float().abs()
-        noise = replayed.sum(size * replayed.dz.square())
-        signal = replayed.sum(size * replayed.z.square()).clamp(min=1e-30)
-        return replayed.sum(size) * noise / signal
+        seen = replayed.seen
+        share = seen.once("relevance", lambda: _size(seen))
+        whole = seen.once("relevance sum", lambda: seen.dot(share, share.sign()))
+        signal = seen.once("relevant signal", lambda: seen.dot(share, seen.z * seen.z).clamp(
+            min=1e-30))
+        return whole * replayed.weighted("relevance", lambda: share) / signal
 
     def finish(self, contributions: Tensor) -> Tensor:
         """The sum over layers, as it is."""
         return contributions
 
+
+def _size(seen: Seen) -> Tensor:
+    """``|R|``, or ``|g·z|`` where relevance does not get."""
+    relevance = seen.relevance
+    if relevance is None or not bool(relevance.any()):
+        return (seen.g * seen.z).abs()
+    return relevance.float().abs()

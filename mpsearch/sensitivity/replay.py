@@ -16,11 +16,10 @@ from torch import Tensor
 from mpsearch import metrics
 from mpsearch.core.types import Group, ScoreTable
 from mpsearch.graph.finite import require_finite
-from mpsearch.graph.samples import SampleAxis
 from mpsearch.graph.sites import Site
 from mpsearch.sensitivity.engine import Note, Todo
 from mpsearch.sensitivity.relevance.rules import Rules
-from mpsearch.sensitivity.replayed import Replayed
+from mpsearch.sensitivity.replayed import Replayed, Seen
 from mpsearch.sensitivity.reverse import Passing, Reverse
 from mpsearch.sensitivity.segments import plan
 from mpsearch.sensitivity.study import Rows, Study, joined
@@ -159,7 +158,10 @@ class _Visitor:
         """Replay every layer of the site under every scheme of its group."""
         axis = self.study.shapes.sample_axes.get(passing.site.node)
         samples = (self.study.program.traced.batch if axis else None) or self.batch.size
-        tokens = token_weights(self.batch.tokens, g, axis, samples)
+        seen = Seen(z=passing.output.float(), g=g.float(), squares=passing.squares, axis=axis,
+                    relevance=passing.relevance, samples=samples,
+                    tokens=token_weights(self.batch.tokens, g, axis, samples))
+        masked = not bool(passing.output.isfinite().all())
         for layer in passing.site.layers:
             group = self.group_of.get(layer)
             if group is None:
@@ -169,7 +171,10 @@ class _Visitor:
                 if made:  # else it changes nothing here
                     changed = passing.site.run(passing.args, passing.kwargs, {layer: made},
                                                self.study.program.parameters)
-                    self._add(group, k, _replayed(passing, changed, g, axis, samples, tokens))
+                    dz = changed - passing.output
+                    if masked:  # where a mask has put minus infinity, it stays
+                        dz.masked_fill_(changed == passing.output, 0)
+                    self._add(group, k, Replayed(seen=seen, dz=dz.float()))
             self.waiting[group.name] -= 1
             if not self.waiting[group.name]:
                 self._finish(group.name)
@@ -188,12 +193,3 @@ class _Visitor:
         """Finish the groups that the output does not depend on."""
         for group in list(self.sums):
             self._finish(group)
-
-
-def _replayed(passing: Passing, changed: Tensor, g: Tensor, axis: SampleAxis | None,
-              samples: int, tokens: Tensor | None) -> Replayed:
-    # Where a mask has put minus infinity, it stays.
-    dz = (changed - passing.output).masked_fill(changed == passing.output, 0)
-    return Replayed(
-        z=passing.output.float(), dz=dz.float(), g=g.float(), axis=axis, samples=samples,
-        squares=passing.squares, relevance=passing.relevance, tokens=tokens)

@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from mpsearch.graph.samples import SampleAxis, per_sample
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: products are shared by the estimators
-class Replayed:
-    """One layer's output ``z``, its change ``dz``, and what the backward passes know of it.
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one run of a layer left behind, the same for all schemes.
 
-    All are of the output's shape. ``g`` is the gradient of ``-log p(y)`` at the output with a
-    label y drawn from the model's own softmax; ``squares[m]`` the mean of ``g²`` over m draws, for
-    the numbers of draws that were asked for; ``relevance`` that of layer-wise relevance
-    propagation, None unless asked for. *axis* is where the samples lie, None if they share the
-    output; *tokens* weights each element by the group of its token, None for no weights.
+    ``z`` is the layer's output and ``g`` the gradient of ``-log p(y)`` there, with a label y drawn
+    from the model's own softmax; ``squares[m]`` the mean of ``g²`` over m draws, for the numbers
+    of draws that were asked for; ``relevance`` that of layer-wise relevance propagation, None
+    unless asked for. All are of the output's shape. *axis* is where the samples lie, None if they
+    share the output; *tokens* weights each element by the group of its token, None for no weights.
     """
 
     z: Tensor
-    dz: Tensor
     g: Tensor
     squares: Mapping[int, Tensor]
     relevance: Tensor | None
     axis: SampleAxis | None
     samples: int
     tokens: Tensor | None = None
+    _made: dict[str, Tensor] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """What *make* gives, made for the first scheme and kept for the others."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    def dot(self, a: Tensor, b: Tensor) -> Tensor:
+        """``Σ a·b`` over everything but the samples: [samples]."""
+        if self.tokens is not None:
+            a = a * self.tokens
+        if self.axis is None:
+            return per_sample(a * b, None, self.samples)
+        left, right = (self.axis.split(each, self.samples) for each in (a, b))
+        return torch.bmm(left.unsqueeze(1), right.unsqueeze(2)).view(-1)
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: the squares are shared by the estimators
+class Replayed:
+    """The change ``dz`` that one scheme makes to a layer's output, and what was *seen* there."""
+
+    seen: Seen
+    dz: Tensor
 
     @cached_property
-    def product(self) -> Tensor:
-        """``g·dz``, element by element."""
-        return self.g * self.dz
+    def squared(self) -> Tensor:
+        """``dz²``, element by element."""
+        return self.dz * self.dz
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """``⟨g, dz⟩``, a sample."""
+        return self.seen.dot(self.seen.g, self.dz)
 
     @cached_property
     def error(self) -> Tensor:
         """``Σ dz²``, a sample."""
-        return self.sum(self.dz.square())
+        return self.seen.dot(self.dz, self.dz)
 
-    def sum(self, values: Tensor) -> Tensor:
-        """*values* (of the output's shape) summed over everything but samples: [samples]."""
-        if self.tokens is not None:
-            values = values * self.tokens
-        return per_sample(values, self.axis, self.samples)
+    def weighted(self, name: str, weights: Callable[[], Tensor]) -> Tensor:
+        """``Σ w·dz²``, a sample; the weights are made once and kept under *name*."""
+        return self.seen.dot(self.seen.once(name, weights), self.squared)

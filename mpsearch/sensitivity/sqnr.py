@@ -28,7 +28,9 @@ class Sqnr:
 
     def score(self, replayed: Replayed) -> Tensor:
         """Noise over signal of one layer's output, a sample."""
-        return replayed.error / replayed.sum(replayed.z.square()).clamp(min=1e-30)
+        seen = replayed.seen
+        signal = seen.once("signal", lambda: seen.dot(seen.z, seen.z).clamp(min=1e-30))
+        return replayed.error / signal
 
     def finish(self, contributions: Tensor) -> Tensor:
         """The sum over layers, as it is."""

@@ -56,6 +56,9 @@ class Weighted:
             return {place: self._box(relevance)}
         if rules.linear == "alpha_beta" and len(self.weights) == 1:
             return {place: self._alpha_beta(relevance, rules.alpha)}
+        if step.name == "linear" and step.places[place] == 0:  # the output is known already
+            slope = divide(relevance, step.output, rules.epsilon)
+            return {place: finite(step.values[place] * (slope @ step.values[self.weights[0]]))}
         return z_rule(step, [place], {0: relevance}, epsilon=rules.epsilon)
 
     def _alpha_beta(self, relevance: Tensor, alpha: float) -> Tensor:

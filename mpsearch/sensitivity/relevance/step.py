@@ -24,7 +24,7 @@ class Step:
 
     Every place at which the operation names another one counts for itself, in order, so that
     ``x * x`` has two: *sources* are the nodes named, *values* what they hold, *places* the
-    argument they are in. *active* are the places that can carry relevance: floating-point
+    argument they are in, *output* what the operation made. *active* are the places that can carry relevance: floating-point
     tensors that depend on the model's inputs.
     """
 
@@ -40,6 +40,7 @@ class Step:
         stored = program.parameters
         self.values = [_cast(values[source] if source in values else stored[source], dtype)
                        for source in self.sources]
+        self.output = _cast(values[node], dtype)
         depends = reached(program)
         self.active = tuple(place for place, source in enumerate(self.sources)
                             if source in depends and _is_float(self.values[place]))
