@@ -96,6 +96,9 @@ def _digest(batches: tuple[Batch, ...]) -> str:
     """SHA-256 over the shape, element type and bytes of every tensor, in order."""
     digest = hashlib.sha256()
     for batch in batches:
+        # Labels and segments may look alike.
+        digest.update("".join(name for name in ("segments", "tokens")
+                              if getattr(batch, name) is not None).encode())
         for tensor in batch.tensors:
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)};".encode())
             raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

@@ -13,7 +13,10 @@ from mpsearch.sources.batch import Batch
 from mpsearch.sources.division import Split, stream
 from mpsearch.sources.load_function import load_function
 
-_FORMS = 'a tensor, (x, y), ((x1, x2), y) or {"args": (x1, x2), "labels": y}'
+_FORMS = ('a tensor, (x, y), ((x1, x2), y) or {"args": (x1, x2), "labels": y}, which may have '
+          '"segments" and "tokens" too')
+_KEYS = {"args", "labels", "segments", "tokens"}
+_TOKENS = 2  # dimensions: samples and tokens
 
 
 def read_function(spec: str, *, split: Split, samples: int, seed: int) -> list[Batch]:
@@ -52,8 +55,7 @@ def batches_of(data: Any, *, split: Split | None, samples: int, where: str) -> l
         rows = torch.tensor([i for i in range(batch.size) if lots is None or next(lots)][:missing],
                             dtype=torch.int64)
         if len(rows):
-            labels = None if batch.labels is None else batch.labels[rows]
-            found.append(Batch(args=tuple(each[rows] for each in batch.args), labels=labels))
+            found.append(batch.rows(rows))
             missing -= len(rows)
         if not missing:
             break
@@ -71,35 +73,61 @@ def _parsed(result: Any, spec: str) -> Iterator[Batch]:
 
 
 def _batch(item: Any, spec: str) -> Batch:
-    inputs, labels = _halves(item, spec)
+    inputs, about = _halves(item, spec)
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     if not args or not all(isinstance(each, Tensor) and each.ndim for each in args):
         raise BadInput(f"{spec} yielded arguments that are not tensors of samples: yield {_FORMS}")
-    sizes = [len(each) for each in args]
-    if labels is not None:
-        if not isinstance(labels, Tensor) or labels.dtype.is_floating_point or (
-                labels.dtype in (torch.bool, torch.complex64, torch.complex128)):
-            raise BadInput(f"{spec} yielded labels that are not integers: yield a tensor of "
-                           "integers after the inputs, and several inputs as ((x1, x2), y)")
-        labels = labels.detach().reshape(len(labels), -1).long() if labels.ndim else (
-            labels.reshape(1, 1))
-        sizes.append(labels.numel())
+    labels = _one_a_sample(about.get("labels"), spec, "labels", "yield a tensor of integers after "
+                           "the inputs, and several inputs as ((x1, x2), y)")
+    segments = _one_a_sample(about.get("segments"), spec, "segments",
+                             "give a tensor of one integer a sample")
+    tokens = _tokens(about.get("tokens"), spec)
+    sizes = [len(each) for each in (*args, labels, segments, tokens) if each is not None]
     if len(set(sizes)) > 1:
         raise BadInput(f"{spec} yielded a batch of unequal lengths ({', '.join(map(str, sizes))}): "
                        "give every tensor one row a sample")
-    return Batch(args=tuple(each.detach() for each in args),
-                 labels=None if labels is None else labels[:, 0])
+    return Batch(args=tuple(each.detach() for each in args), labels=labels, segments=segments,
+                 tokens=tokens)
 
 
-def _halves(item: Any, spec: str) -> tuple[Any, Any]:
-    """Inputs and labels of one batch as yielded."""
+def _one_a_sample(given: Any, spec: str, name: str, remedy: str) -> Tensor | None:
+    """Integers of shape [samples], one for each sample."""
+    if given is None:
+        return None
+    if not _integers(given):
+        raise BadInput(f"{spec} yielded {name} that are not integers: {remedy}")
+    # Several numbers a sample give a length that fits no sample, and are refused for it.
+    return given.detach().reshape(-1).long()
+
+
+def _tokens(given: Any, spec: str) -> Tensor | None:
+    """Integers of shape [samples, tokens]."""
+    if given is None:
+        return None
+    if not _integers(given) or given.ndim != _TOKENS:
+        raise BadInput(f"{spec} yielded tokens that are not integers of shape (samples, tokens): "
+                       "give the number of its group for every token")
+    return given.detach().long()
+
+
+def _integers(given: Any) -> bool:
+    return isinstance(given, Tensor) and not given.dtype.is_floating_point and (
+        given.dtype not in {torch.bool, torch.complex64, torch.complex128})
+
+
+def _halves(item: Any, spec: str) -> tuple[Any, Mapping[str, Any]]:
+    """Inputs of one batch as yielded, and what is known about its samples."""
     match item:
         case Tensor():
-            return item, None
+            return item, {}
         case {"args": inputs}:
-            return inputs, item.get("labels")
+            unknown = sorted(str(key) for key in item if key not in _KEYS)
+            if unknown:
+                raise BadInput(f"{spec} yielded a batch with '{unknown[0]}': the keys are "
+                               f"{', '.join(sorted(_KEYS))}")
+            return inputs, item
         case [Tensor() as inputs]:
-            return inputs, None
+            return inputs, {}
         case [(Tensor() | [*_]) as inputs, labels]:
-            return inputs, labels
+            return inputs, {"labels": labels}
     raise BadInput(f"{spec} yielded a {type(item).__name__}: yield {_FORMS}")

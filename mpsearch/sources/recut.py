@@ -11,6 +11,8 @@ import torch
 from mpsearch.core.errors import BadInput
 from mpsearch.sources.batch import Batch
 
+_ABOUT = ("labels", "segments", "tokens")
+
 
 def recut(batches: Iterable[Batch], size: int, *, where: str) -> list[Batch]:
     """The same samples in the same order, *size* a batch.
@@ -21,23 +23,27 @@ def recut(batches: Iterable[Batch], size: int, *, where: str) -> list[Batch]:
         BadInput: inputs that are not finite, or labels in some batches only.
     """
     cut = [batch for _, run in groupby(batches, key=_signature) for batch in _cut(list(run), size)]
-    if len({batch.labels is None for batch in cut}) > 1:
-        raise BadInput(f"{where} has labels in some batches only: give all of them labels, or none")
+    for name in _ABOUT:
+        if len({getattr(batch, name) is None for batch in cut}) > 1:
+            raise BadInput(f"{where} has {name} in some batches only: give all of them {name}, or "
+                           "none")
     _check_finite(cut, where)
     return cut
 
 
 def _signature(batch: Batch) -> tuple[Any, ...]:
-    return (batch.labels is None, *((arg.shape[1:], arg.dtype, arg.device) for arg in batch.args))
+    about = (getattr(batch, name) for name in _ABOUT)
+    return (*(None if each is None else each.shape[1:] for each in about),
+            *((arg.shape[1:], arg.dtype, arg.device) for arg in batch.args))
 
 
 def _cut(run: list[Batch], size: int) -> Iterator[Batch]:
-    whole = [torch.cat(column) for column in zip(*(batch.args for batch in run), strict=True)]
-    columns = [torch.split(column, size) for column in whole]
-    labels = [batch.labels for batch in run if batch.labels is not None]
-    marks = torch.split(torch.cat(labels), size) if labels else [None] * len(columns[0])
-    for *args, mark in zip(*columns, marks, strict=True):
-        yield Batch(args=tuple(args), labels=mark)
+    about = {name: torch.cat([getattr(batch, name) for batch in run]) for name in _ABOUT
+             if getattr(run[0], name) is not None}
+    whole = Batch(args=tuple(torch.cat(column) for column in zip(*(batch.args for batch in run),
+                                                                 strict=True)), **about)
+    for first in range(0, whole.size, size):
+        yield whole.rows(slice(first, first + size))
 
 
 def _check_finite(batches: list[Batch], where: str) -> None:

@@ -19,8 +19,7 @@ def random_policies(sizes, weights, count=60, low=3.0, high=6.0, seed=0):
     probability proportional to exp(-price * bits per weight), with the price that gives the target.
     """
     generator = np.random.default_rng(seed)
-    own = [max(max(row), 1) for row in sizes]
-    rates = [np.asarray(row) / (each / 8) for row, each in zip(sizes, own, strict=True)]
+    rates = [np.asarray(row) / (max(max(row), 1) / 8) for row in sizes]
     found = []
     for target in np.linspace(low, high, count):
         price = _price(sizes, rates, weights, target)
@@ -29,18 +28,20 @@ def random_policies(sizes, weights, count=60, low=3.0, high=6.0, seed=0):
     return found
 
 
-def near_optimal(measured, count=15, seed=0, targets=TARGETS, bases=BASES):
+def near_optimal(measured, count=15, seed=0, targets=TARGETS, bases=BASES, cost="size"):
     """*count* policies at each target: 1 to 8 swaps away from an integer program's solution.
 
-    A swap takes one group a scheme down and another a scheme up; the size stays within 1 %.
-    Solutions on the scores of *bases* take turns.
+    A swap takes one group a scheme down and another a scheme up; the cost stays within 1 %.
+    Solutions on the scores of *bases* take turns. *targets* are bits per weight, or budgets by
+    name.
     """
     generator = np.random.default_rng(seed + 1)
-    costs = measured.costs()["size"]
-    sizes = [np.asarray(row) for row in costs.values]
+    sizes = [np.asarray(row) for row in measured.costs()[cost].values]
     found = []
     for target in targets:
-        starts = _solutions(measured, target, bases)
+        budget = targets[target] if isinstance(targets, dict) else Budget(
+            metric="bits_per_weight", limit=target, text=f"{target!r}bpw")
+        starts = _solutions(measured, budget, bases)
         for number in range(count):
             start = starts[number % len(starts)]
             swaps = 1 + number * 7 // max(count - 1, 1)
@@ -48,8 +49,7 @@ def near_optimal(measured, count=15, seed=0, targets=TARGETS, bases=BASES):
     return found
 
 
-def _solutions(measured, target, bases):
-    budget = Budget(metric="bits_per_weight", limit=target, text=f"{target!r}bpw")
+def _solutions(measured, budget, bases):
     try:
         return [allocate(measured, base, [budget]).selection.choice for base in bases]
     except Infeasible as error:
