@@ -142,8 +142,9 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
                "--measure/--no-measure", help="Run a handful of policies and the uniform ones on "
                "held-out data.")] = True,
            calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
-           batch_size: BatchSize = 32, seed: Seed = 0, workspace: Place = Path(DEFAULT),
-           output: Output = Path("pareto.json"), as_json: Json = False) -> None:
+           batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
+           workspace: Place = Path(DEFAULT), output: Output = Path("pareto.json"),
+           as_json: Json = False) -> None:
     """Sweep the budget and draw the front.
 
     Loss against bits per weight: the predicted curve, a handful of measured policies, and the
@@ -153,11 +154,13 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
     from mpsearch.steps.progress import bar
 
     require_writable(output)
-    front = api.pareto(
-        model or DEFAULT_MODEL, plan=api.FrontPlan.of(points, measure_points, budget or []),
-        estimator=estimator, allocator=allocator, workspace=str(workspace), progress=bar,
-        weights=weights, data=data, space=space, calibration_samples=calibration_samples,
-        evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed)
+    with shell.workers(jobs):
+        front = api.pareto(
+            model or DEFAULT_MODEL, plan=api.FrontPlan.of(points, measure_points, budget or []),
+            estimator=estimator, allocator=allocator, workspace=str(workspace), progress=bar,
+            weights=weights, data=data, space=space, calibration_samples=calibration_samples,
+            evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed,
+            memory=shell.parse_bytes(memory))
     shell.notes(front.notes)
     files = shell.write_front(front, output)
     shell.answer(shell.front_data(front, files), as_json, shell.front_tables(front, files))

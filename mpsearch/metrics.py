@@ -93,9 +93,8 @@ def cosine(reference: Tensor, output: Tensor) -> Tensor:
     """One minus the cosine of the angle between the outputs of a sample: shape [samples]."""
     a, b = reference.double().flatten(1), output.double().flatten(1)
     lengths = (a.square().sum(1) * b.square().sum(1)).sqrt()
-    # Half the squared distance of the directions keeps the digits of a small angle.
-    return torch.where(lengths > 0, (lengths - (a * b).sum(1)).clamp(min=0)
-                       / lengths.clamp(min=_TINY), (a != b).any(1).double())
+    apart: Tensor = (lengths - (a * b).sum(1)).clamp(min=0) / lengths.clamp(min=_TINY)
+    return torch.where(lengths > 0, apart, (a != b).any(1).double())
 
 
 def noise(reference: Tensor, output: Tensor) -> Tensor:
@@ -128,7 +127,8 @@ def dissimilarity(reference: Tensor, output: Tensor) -> Tensor:
     similar = ((2 * mean_a * mean_b + c1) * (2 * both + c2)
                / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)))
     equal = (a == b).flatten(1).all(1)  # rounding must not make equal images differ
-    return (1 - similar.flatten(1).mean(1)).masked_fill(equal, 0)
+    found: Tensor = 1 - similar.flatten(1).mean(1)
+    return found.masked_fill(equal, 0)
 
 
 def _by_sample(values: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ choosing an allocator never imports torch.
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from ast import literal_eval
+from dataclasses import Field, fields
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -63,6 +64,8 @@ BUILTIN: dict[str, dict[str, str]] = {
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }
 
+_SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
 
 @cache
 def _external(kind: str) -> dict[str, str]:
@@ -96,13 +99,13 @@ def make(kind: str, text: str) -> Any:
     """
     name, settings = _parsed(text)
     plugin = load(kind, name)
-    known = {each.name: each.default for each in fields(plugin)}
+    known = {each.name: each for each in fields(plugin)}
     given: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in known:
             has = f"its settings are {', '.join(known)}" if known else "it has no settings"
             raise BadInput(f"the {kind} '{name}' has no setting '{key}': {has}")
-        given[key] = _value(kind, name, key, value, known[key])
+        given[key] = _value(kind, name, known[key], value)
     return plugin(**given)
 
 
@@ -134,11 +137,28 @@ def _parsed(text: str) -> tuple[str, dict[str, str]]:
     return found[1], {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _value(kind: str, name: str, key: str, text: str, default: Any) -> Any:
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """What a setting may be, if its type is a Literal; annotations are strings as a rule."""
+    found = re.fullmatch(r"Literal\[(.*)\]", str(annotation).removeprefix("typing."))
+    return literal_eval(f"({found[1]},)") if found else ()
+
+
+def _value(kind: str, name: str, setting: Field[Any], text: str) -> Any:
+    key, default, choices = setting.name, setting.default, _choices(setting.type)
+    if choices and text not in map(str, choices):
+        raise BadInput(f"the {kind} '{name}' takes one of {', '.join(map(str, choices))} as "
+                       f"'{key}', not '{text}'")
+    if default is None:
+        if text.lower() == "none":
+            return None
+        default = 0.0  # what may be left open is a number
     if isinstance(default, bool):
-        text = {"true": "1", "yes": "1", "false": "", "no": "", "0": ""}.get(text.lower(), text)
+        if text.lower() not in _SWITCH:
+            raise BadInput(f"the {kind} '{name}' takes true or false as '{key}', not '{text}'")
+        return _SWITCH[text.lower()]
     try:
-        return type(default)(text)
+        kind_of: Any = type(default)
+        return kind_of(text)
     except ValueError as error:
         raise BadInput(f"the {kind} '{name}' takes a {type(default).__name__} as '{key}', not "
                        f"'{text}'") from error

@@ -152,6 +152,7 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
             "bound": selection.bound, "objective": selection.objective,
             "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
+            "prediction": io.to_data(policy.prediction) if policy.prediction else None,
             "verification": policy.provenance["verification"],
             "layers": {name: str(scheme) for name, scheme in policy.layers.items()},
             "measured_units": measured.new_units, "files": [str(path) for path in files],
@@ -164,7 +165,8 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     rows = [table.BudgetRow(budget=row.budget, achieved=row.shown(total), floor=row.floor,
                             ceiling=row.ceiling) for row, total in _achieved(result)]
     outcome = table.Outcome(totals=result.policy.totals, bound=allocation.selection.bound,
-                            status=allocation.selection.status, unit=allocation.losses.unit)
+                            status=allocation.selection.status, unit=allocation.losses.unit,
+                            prediction=result.policy.prediction)
     parts: list[Grid | str] = [table.budgets(rows), table.outcome(outcome)]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform

@@ -284,6 +284,37 @@ class PerPosition(nn.Module):
         return y.transpose(1, 2).unflatten(-1, (2, 2)) if self.maps else y
 
 
+class ResNet20(nn.Module):
+    """He et al. (2016) for small images: shortcuts are strided and padded with zeros, option A."""
+
+    class Block(nn.Module):
+        def __init__(self, before, planes, stride):
+            super().__init__()
+            self.conv1 = nn.Conv2d(before, planes, 3, stride, 1, bias=False)
+            self.conv2 = nn.Conv2d(planes, planes, 3, 1, 1, bias=False)
+            self.bn1, self.bn2 = nn.BatchNorm2d(planes), nn.BatchNorm2d(planes)
+            self.stride, self.more = stride, (planes - before) // 2
+
+        def forward(self, x):
+            y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+            if self.more:
+                x = x[:, :, ::self.stride, ::self.stride]
+                x = F.pad(x, (0, 0, 0, 0, self.more, self.more))
+            return F.relu(x + y)
+
+    def __init__(self, width=16):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        widths = [width] * 4 + [2 * width] * 3 + [4 * width] * 3
+        self.blocks = nn.Sequential(*(
+            self.Block(a, b, 1 + (a != b)) for a, b in pairwise(widths)))
+        self.linear = nn.Linear(4 * width, 10)
+
+    def forward(self, x):
+        return self.linear(self.blocks(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
+
+
 def vectors(samples=3):
     return (torch.randn(samples, 6),)
 

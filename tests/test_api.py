@@ -65,7 +65,7 @@ def test_every_estimator_takes_a_module_that_is_being_trained(net, batches, plac
 
 def test_the_same_objects_again_are_not_measured_again(result, net, batches, place):
     again = api.allocate("4bpw", net, data=batches, workspace=place, **FEW)
-    assert result.allocation.measured.new_units == 2
+    assert result.allocation.measured.new_units == 2 * 2  # batches and layers
     assert again.allocation.measured.new_units == 0
     assert again.policy == result.policy
 
@@ -75,12 +75,12 @@ def test_changed_weights_or_batches_are_measured_anew(net, batches, place):
     other = [(x + 1, y) for x, y in batches]
     measured = api.measure(net, data=other, workspace=place, calibration_samples=16, batch_size=8,
                            evaluation_samples=16)
-    assert measured.new_units == 2
+    assert measured.new_units == 2 * 2
     with torch.no_grad():
         net[0].weight[0, 0] += 1
     measured = api.measure(net, data=batches, workspace=place, calibration_samples=16,
                            batch_size=8, evaluation_samples=16)
-    assert measured.new_units == 2
+    assert measured.new_units == 2 * 2
 
 
 def test_calibration_and_evaluation_never_share_a_sample(net, place):

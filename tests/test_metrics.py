@@ -85,25 +85,35 @@ def test_correct_is_the_share_of_right_predictions():
 
 
 @given(outputs(count=1), st.integers(0, 1000))
-def test_the_sampled_loss_is_the_likelihood_of_drawn_labels(output, seed):
+def test_the_sampled_gradient_is_that_of_the_likelihood_of_drawn_labels(output, seed):
     (output,) = output
     dim = 1 if output.dim() == 4 else -1
-    rows = output.movedim(dim, -1).reshape(-1, output.shape[dim])
-    drawn = torch.multinomial(rows.softmax(-1), 1,
-                              generator=torch.Generator().manual_seed(seed)).squeeze(1)
-    expected = F.cross_entropy(rows, drawn, reduction="sum")
-    positions = len(rows) / len(output)
-    found = metrics.sampled_loss(output, torch.Generator().manual_seed(seed))
-    torch.testing.assert_close(found, expected / math.sqrt(positions), rtol=1e-4, atol=1e-4)
+    count = metrics.positions(output)
+    assert count == output.numel() // len(output) // output.shape[dim]
+    uniforms = torch.rand(len(output), count, dtype=torch.float64,
+                          generator=torch.Generator().manual_seed(seed))
+    found = metrics.sampled_gradient(output, uniforms)
+    leaf = output.clone().requires_grad_()
+    rows = leaf.movedim(dim, -1).reshape(-1, output.shape[dim])
+    below = rows.detach().double().softmax(-1).cumsum(-1) <= uniforms.reshape(-1, 1)
+    drawn = below.sum(-1).clamp(max=rows.shape[1] - 1)
+    (F.cross_entropy(rows, drawn, reduction="sum") / math.sqrt(count)).backward()
+    torch.testing.assert_close(found, leaf.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_labels_are_drawn_from_the_models_own_chances():
     output = torch.tensor([[math.log(0.7), math.log(0.2), math.log(0.1)]]).repeat(20000, 1)
-    output.requires_grad_()
-    metrics.sampled_loss(output, torch.Generator().manual_seed(0)).backward()
+    uniforms = torch.rand(20000, 1, generator=torch.Generator().manual_seed(0))
     # the gradient of a row is its chances less one at the label
-    frequencies = (output.grad < 0).double().mean(0)
-    assert frequencies.tolist() == pytest.approx([0.7, 0.2, 0.1], abs=0.01)
+    gradient = metrics.sampled_gradient(output, uniforms.double())
+    assert (gradient < 0).double().mean(0).tolist() == pytest.approx([0.7, 0.2, 0.1], abs=0.01)
+
+
+def test_the_number_picks_the_label_by_cumulated_chances():
+    output = torch.tensor([[0.5, 0.3, 0.2]]).log().repeat(6, 1)
+    uniforms = torch.tensor([0.0, 0.49, 0.51, 0.79, 0.81, 1 - 1e-12], dtype=torch.float64)
+    gradient = metrics.sampled_gradient(output, uniforms[:, None])
+    assert gradient.argmin(1).tolist() == [0, 0, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(("shape", "words"), [

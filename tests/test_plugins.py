@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 import pytest
 
 from mpsearch import plugins
-from mpsearch.core.errors import UnknownName
+from mpsearch.core.errors import BadInput, UnknownName
 
 PAIRS = [(kind, name) for kind, known in plugins.BUILTIN.items() for name in known]
 
@@ -64,6 +64,37 @@ def test_a_built_in_name_cannot_be_taken_over(installed):
     installed("allocator", "ilp", "stranger:Guess")
     assert plugins.load("allocator", "ilp") is before
     assert plugins.names("allocator").count("ilp") == 1
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("aph(step=0.25)", 0.25), ("aph(step=None)", None), ("aph", None),
+])
+def test_a_setting_that_may_be_left_open_can_be_given(text, expected):
+    assert plugins.make("estimator", text).step == expected
+
+
+def test_a_setting_of_a_few_values_takes_no_other():
+    assert plugins.make("estimator", "aph(signs=ones)").signs == "ones"
+    with pytest.raises(BadInput, match="'aph' takes one of ones, random as 'signs', not 'one'"):
+        plugins.make("estimator", "aph(signs=one)")
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("fisher(draws=2)", "it has no settings"), ("aph(noise=2)", "its settings are signs, step"),
+    ("aph(step=x)", "takes a float as 'step', not 'x'"), ("aph(step", "check its parentheses"),
+    ("gauss_newton(draws=1.5)", "takes a int as 'draws'"), ("aph(step)", "written key=value"),
+])
+def test_settings_that_do_not_fit_are_refused(text, words):
+    with pytest.raises(BadInput, match=words):
+        plugins.make("estimator", text)
+
+
+def test_canonical_settings_are_ordered_and_not_the_defaults():
+    assert plugins.canonical("estimator", " aph( temperature = 5,signs=ones) ") == (
+        "aph(signs=ones,temperature=5.0)")
+    assert plugins.canonical("estimator", "aph(temperature=20)") == "aph"
+    assert plugins.canonical("estimator", "gauss_newton(factored=no)") == (
+        "gauss_newton(factored=False)")
 
 
 def test_names_are_sorted():

@@ -30,7 +30,10 @@ _ANY_STRIDES: dict[Any, Any] = {
 
 
 class Program:
-    """The operations of a captured graph in order, each value dropped after its last use."""
+    """The operations of a captured graph in order, each value dropped after its last use.
+
+    Inputs go to the model's *device*, where its first parameter is; the model is never moved.
+    """
 
     def __init__(self, traced: Traced, sites: Sequence[Site] = ()) -> None:
         self.traced = traced
@@ -39,6 +42,8 @@ class Program:
         self.sites = {site.node: site for site in sites}
         self._constants = {node: self._fetch(str(node.target)) for node in self.nodes
                            if node.op == "get_attr"}
+        self.device = next((value.device for value in self._constants.values()
+                            if isinstance(value, Tensor) and value.is_floating_point()), None)
         self._placeholders = [node for node in self.nodes if node.op == "placeholder"]
         self._drop: dict[Node, list[Node]] = {node: [] for node in self.nodes}
         self._last: dict[Node, int] = {}
@@ -53,10 +58,11 @@ class Program:
         if len(args) != len(self._placeholders):
             raise BadInput(f"the model was captured with {len(self._placeholders)} inputs, the "
                            f"data has {len(args)}: yield batches of the same form")
+        given = (arg if self.device is None else arg.to(self.device) for arg in self._fill(args))
         return {**self._constants, **(stored or {}),
-                **dict(zip(self._placeholders, self._fill(args), strict=True))}
+                **dict(zip(self._placeholders, given, strict=True))}
 
-    def advance(self, env: Env, start: int, stop: int, changes: Changes | None = None,
+    def advance(self, env: Env, start: int, stop: int, changes: Changes | None = None, *,
                 watch: Watch | None = None, keep: Env | None = None) -> None:
         """Run operations *start* to *stop* (excluded) in *env*, keeping what is still needed.
 
@@ -74,7 +80,7 @@ class Program:
     def finish(self, env: Env, start: int, changes: Changes | None = None,
                watch: Watch | None = None) -> Tensor:
         """Run from *start* to the end; the model's first floating-point output."""
-        self.advance(env, start, len(self.nodes), changes, watch)
+        self.advance(env, start, len(self.nodes), changes, watch=watch)
         return self.output(env)
 
     def output(self, env: Env) -> Tensor:

@@ -27,6 +27,13 @@ class SampleAxis:
         apart = values.reshape(*before, -1, samples, self.run, *after)
         return apart.movedim(self.dim + 1, 0).reshape(samples, -1)
 
+    def first(self, values: Tensor, samples: int, count: int) -> Tensor:
+        """*values* of so many *samples*, with the first *count* of them only."""
+        before, after = values.shape[:self.dim], values.shape[self.dim + 1:]
+        apart = values.reshape(*before, -1, samples, self.run, *after)
+        kept = apart.narrow(self.dim + 1, 0, count)
+        return kept.reshape(*before, -1, *after)
+
     def times(self, values: Tensor, samples: int, copies: int) -> Tensor:
         """*values* with the samples repeated: all of them, *copies* times."""
         before, after = values.shape[:self.dim], values.shape[self.dim + 1:]

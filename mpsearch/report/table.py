@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mpsearch.core.budget import Budget
-from mpsearch.core.types import Kind, Policy, Scheme, Totals
+from mpsearch.core.types import Kind, Policy, Prediction, Scheme, Totals
 from mpsearch.report.front import MeasuredPoint
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import (
@@ -37,6 +37,7 @@ class Outcome:
     totals: Totals
     bound: float
     status: str
+    prediction: Prediction | None = None
     unit: str
 
 
@@ -81,12 +82,26 @@ def outcome(result: Outcome) -> Grid:
         ("predicted loss", f"{number(totals.predicted_loss)} {result.unit}"),
         ("proven lower bound", f"{number(result.bound)} {result.unit}"),
         ("status", result.status),
+        *predicted(result.prediction),
         ("bits per weight", f"{totals.bits_per_weight:.3f}"),
         ("quantized weights", human_bytes(totals.size_bits / 8)),
         ("whole file", human_bytes(totals.file_bytes)),
         ("bit operations per sample", human_bops(totals.bops)),
     )
     return Grid(title="Allocation", columns=words("") + numbers("value"), rows=facts)
+
+
+def predicted(prediction: Prediction | None) -> tuple[tuple[str, str], ...]:
+    """What was expected before the policy was run, with 95 % intervals."""
+    if prediction is None:
+        return ()
+    interval = f"{number(prediction.kl_low)} to {number(prediction.kl_high)}"
+    rows = [("predicted KL (95 %)", f"{number(prediction.kl)} ({interval}) nats")]
+    if prediction.accuracy_loss is not None:
+        loss, low, high = (100 * (each or 0.0) for each in (
+            prediction.accuracy_loss, prediction.accuracy_loss_low, prediction.accuracy_loss_high))
+        rows.append(("predicted fall of top-1 (95 %)", f"{loss:.1f} ({low:.1f} to {high:.1f}) %"))
+    return tuple(rows)
 
 
 def comparison(compared: Comparison) -> Grid:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mpsearch import metrics
 from mpsearch.core.types import LayerSpec
+from mpsearch.graph.execute import Env
 from mpsearch.graph.operations import Change
 from mpsearch.graph.samples import per_sample
+from mpsearch.graph.sites import Site
 from mpsearch.sensitivity.probe import Probe
 from mpsearch.sensitivity.study import Rows, Study
 
@@ -54,11 +57,12 @@ def _identity(rows: Tensor, layer: LayerSpec) -> Tensor:
     if layer.kind == "linear":
         same = rows.shape[1:] == (channels,)
     else:
-        same = layer.kind == "conv" and layer.input_shape[:1] == (channels,)
+        same = layer.kind == "conv" and layer.input_shape[1:2] == (channels,)
     if same:
         out = torch.arange(channels, device=rows.device)
-        centre = tuple(size // 2 for size in rows.shape[2:])
-        made[(out, out % rows.shape[1], *centre)] = 1
+        place: tuple[Any, ...] = (out, out % rows.shape[1],
+                                  *(size // 2 for size in rows.shape[2:]))
+        made[place] = 1
     return made
 
 
@@ -68,7 +72,8 @@ def _noise(probe: Probe, samples: int) -> list[Tensor]:
     found = [torch.zeros(samples, dtype=torch.float64) for _ in group.schemes]
     env, place = dict(probe.env), study.first(group)
 
-    def watch(site, args, kwargs, output, _env):  # type: ignore[no-untyped-def]
+    def watch(site: Site, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Tensor,
+              _env: Env) -> Tensor:
         axis = study.shapes.sample_axes.get(site.node)
         held = (study.program.traced.batch if axis else None) or samples
         power = per_sample(output.double().square(), axis, held)[:samples].clamp(min=1e-30)

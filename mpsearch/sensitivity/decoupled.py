@@ -74,8 +74,10 @@ class Decoupled:
         families = tuple(self.family(group) for group in study.space.groups)
         worst = {family: sum(max(row) for row, own in zip(plain.values, families, strict=True)
                              if own == family) or 1.0 for family in families}
-        scaled = {part: tuple(tuple(value / worst[family] for value in row)
-                              for row, family in zip(values, families, strict=True))
-                  for part, values in (("values", plain.values), ("stderr", plain.stderr))
-                  if values is not None}
-        return replace(plain, families=families, segments=(), **scaled)
+
+        def share(rows: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+            return tuple(tuple(value / worst[family] for value in row)
+                         for row, family in zip(rows, families, strict=True))
+
+        return replace(plain, families=families, segments=(), values=share(plain.values),
+                       stderr=share(plain.stderr) if plain.stderr else None)

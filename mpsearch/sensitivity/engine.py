@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 from joblib import Parallel, delayed, effective_n_jobs
@@ -140,5 +141,4 @@ def _parts(todo: Todo, count: int) -> list[dict[str, Sequence[str]]]:
     units = list(todo)
     count = min(count, len(units))
     cuts = [len(units) * i // count for i in range(count + 1)]
-    return [{unit: todo[unit] for unit in units[a:b]}
-            for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [{unit: todo[unit] for unit in units[a:b]} for a, b in pairwise(cuts)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate
@@ -58,7 +59,8 @@ class GramCollector:
         generator = torch.Generator().manual_seed(self.study.seed)
         place = torch.randint(to, (size,), generator=generator).to(values.device)
         sign = (torch.randint(2, (size,), generator=generator) * 2 - 1).to(values)
-        return values.new_zeros(len(values), to).index_add_(1, place, values * sign).float()
+        sketch: Tensor = values.new_zeros(len(values), to).index_add_(1, place, values * sign)
+        return sketch.float()
 
 
 def whitened(reference: Tensor, output: Tensor) -> Tensor:
@@ -71,7 +73,8 @@ def whitened(reference: Tensor, output: Tensor) -> Tensor:
     a, b = (each.reshape(len(each), -1, each.shape[-1]) for each in (a, b))
     p, delta = a.softmax(-1), b - a
     centred = delta - (p * delta).sum(-1, keepdim=True)
-    return (p.sqrt() * centred).flatten(1) / (2 * a.shape[1]) ** 0.5
+    found: Tensor = (p.sqrt() * centred).flatten(1) / math.sqrt(2 * a.shape[1])
+    return found
 
 
 def gram_table(settings: LogitGram, name: str, study: Study,
@@ -98,12 +101,13 @@ def _square(part: Rows, first: int, count: int) -> Matrix:
     upper = np.zeros((count, count))
     for i in range(count):
         upper[i, i:] = part[first + i]
-    return upper + np.triu(upper, 1).T
+    whole: Matrix = upper + np.triu(upper, 1).T
+    return whole
 
 
 def _between_groups(sizes: list[int]) -> Matrix:
     home = np.repeat(np.arange(len(sizes)), sizes)
-    return (home[:, None] != home[None, :]).astype(np.float64)
+    return np.asarray(home[:, None] != home[None, :], dtype=np.float64)
 
 
 def shrinkage(folds: list[Matrix], apart: Matrix) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,9 +30,11 @@ def metric_of(name: str) -> Metric:
     function = load_function(name)
 
     def measured(reference: Tensor, output: Tensor) -> Tensor:
-        found = function.call(lambda values: values, reference=reference, output=output) if (
-            function.accepts("reference") and function.accepts("output")) else _positional(
+        # it may name its arguments otherwise, and then has the float output first
+        bound = partial(function.target, reference=reference, output=output) if (
+            function.accepts("reference") and function.accepts("output")) else partial(
                 function.target, reference, output)
+        found = replace(function, target=bound).call(lambda values: values)
         if not isinstance(found, Tensor) or found.shape != (len(reference),) or not bool(
                 torch.isfinite(found).all()):
             raise BadInput(f"the metric {name} must return one finite number a sample: a tensor of "
@@ -38,8 +42,3 @@ def metric_of(name: str) -> Metric:
         return found.double()
 
     return measured
-
-
-def _positional(target: Callable[[Tensor, Tensor], Tensor], reference: Tensor,
-                output: Tensor) -> Tensor:
-    return target(reference, output)

@@ -90,7 +90,7 @@ class ProbeEngine:
                 todo, name, number, group.name)] for group in study.order}
             groups = [group for group in study.order if wanted[group.name]]
             if groups:
-                _batch(study, estimators, number, groups, wanted, note)
+                _batch(study, estimators, number, groups=groups, wanted=wanted, note=note)
 
     def table(self, name: str, estimator: ProbeEstimator, study: Study,
               rows: Mapping[str, Rows]) -> ScoreTable:
@@ -104,7 +104,7 @@ def _lacks(todo: Todo, name: str, number: int, group: str) -> bool:
 
 @torch.no_grad()
 def _batch(study: Study, estimators: Mapping[str, ProbeEstimator], number: int,
-           groups: Sequence[Group], wanted: Mapping[str, Sequence[str]], note: Note) -> None:
+           *, groups: Sequence[Group], wanted: Mapping[str, Sequence[str]], note: Note) -> None:
     program, batch = study.program, study.batches[number]
     output = program.run(batch.args)
     require_finite(program, batch.args, output)

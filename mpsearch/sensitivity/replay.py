@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -106,7 +107,7 @@ def _batch(study: Study, estimators: Mapping[str, ReplayEstimator], number: int,
     for first in starts:
         part = batch.rows(slice(first, first + planned.samples))
         visitor = _Visitor(study, estimators, part, wanted, finished)
-        reverse.run(part.args, lambda output, a=first, n=part.size: labels(output, a, n), visitor)
+        reverse.run(part.args, partial(labels, first=first, samples=part.size), visitor)
         visitor.close()
 
 
@@ -118,6 +119,7 @@ class Labels:
         self._drawn: Tensor | None = None
 
     def __call__(self, output: Tensor, first: int, samples: int) -> list[Tensor]:
+        """One gradient a draw, for so many samples of the batch from the *first* on."""
         study = self.study
         require_finite(study.program, study.batches[self.number].args, output)
         real = output[:samples]

@@ -147,14 +147,15 @@ class _Segment:
                   self.reverse.rules, note)
 
     def _back(self, env: Env, leaves: Mapping[Node, Tensor]) -> None:
-        for self.draw in reversed(range(len(self.state.grads))):
-            grads = self.state.grads[self.draw]
+        for draw in reversed(range(len(self.state.grads))):
+            self.draw = draw
+            grads = self.state.grads[draw]
             here = [node for node in grads if _differentiable(env.get(node))]
             if here:
                 torch.autograd.backward(
                     [env[node] for node in here], [grads[node] for node in here],
-                    retain_graph=self.draw > 0)
-            self.state.grads[self.draw] = {node: leaf.grad for node, leaf in leaves.items()
+                    retain_graph=draw > 0)
+            self.state.grads[draw] = {node: leaf.grad for node, leaf in leaves.items()
                                            if leaf.grad is not None}
             for leaf in leaves.values():
                 leaf.grad = None

@@ -14,7 +14,6 @@ from mpsearch.quantizers.base import Params, fake_quantize
 from mpsearch.sensitivity.moments import Moments
 from mpsearch.sensitivity.study import Study
 
-
 _BLOCK = 128
 
 
@@ -52,6 +51,9 @@ def residuals(study: Study, layer: LayerSpec, moments: Moments, group: Group,
         return [_unrelated(study, layer, moments, scheme.weight) for scheme in group.schemes]
     factor = torch.stack([_inverse_factor(each, damp) for each in moments.inputs])
     rows = study.fake.weights.rows(layer.name).float().flatten(1)
+    dead = moments.inputs.diagonal(dim1=1, dim2=2).unsqueeze(1) == 0
+    # What an input that is always zero meets has no error to make up for.
+    rows = rows.reshape(len(dead), -1, rows.shape[1]).masked_fill(dead, 0).reshape(rows.shape)
     formats = list(dict.fromkeys(scheme.weight for scheme in group.schemes if scheme.weight))
     params = [study.fake.weights.encode(layer.name, fmt)[1] for fmt in formats]
     found = dict(zip(formats, _residual(rows, factor, formats, params), strict=True))
@@ -79,7 +81,8 @@ def _inverse_factor(moment: Tensor, damp: float) -> Tensor:
     diagonal[diagonal == 0] = 1
     diagonal += damp * diagonal.mean()
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
-    return torch.linalg.cholesky(inverse, upper=True).float()
+    factor: Tensor = torch.linalg.cholesky(inverse, upper=True)
+    return factor.float()
 
 
 def _residual(rows: Tensor, factor: Tensor, formats: Sequence[Format],

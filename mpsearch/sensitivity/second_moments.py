@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
+from torch.fx import Node
 
 from mpsearch.core.types import Group, LayerSpec, ScoreTable
 from mpsearch.fakequant.threads import threads_for
+from mpsearch.graph.execute import Env
 from mpsearch.graph.sites import Call, Site
 from mpsearch.sensitivity.engine import Note, Todo
 from mpsearch.sensitivity.moments import Moments, gradient_rows, input_rows
@@ -99,10 +102,9 @@ def _gather(study: Study, units: Sequence[str], gradients: bool) -> dict[str, Mo
         if gradients:
             _backward(study, number, visitor)
         else:
-            visitor.samples = study.program.traced.batch or batch.size
+            visitor.samples = batch.size
             with torch.no_grad():
-                study.program.run(batch.args, watch=lambda site, args, _kwargs, output, _env: (
-                    visitor.inputs(site, args), output)[1])
+                study.program.run(batch.args, watch=visitor.watch)
     return {layer: moments.over(study.samples) for layer, moments in visitor.found.items()}
 
 
@@ -113,15 +115,15 @@ def _backward(study: Study, number: int, visitor: _Visitor) -> None:
     labels = Labels(study, number, 1)
     for first in range(0, batch.size, planned.samples):
         part = batch.rows(slice(first, first + planned.samples))
-        visitor.samples = study.program.traced.batch or part.size
-        reverse.run(part.args, lambda output, a=first, n=part.size: labels(  # type: ignore[misc]
-            output, a, n), visitor)
+        visitor.samples = part.size
+        reverse.run(part.args, partial(labels, first=first, samples=part.size), visitor)
 
 
 class _Visitor:
     """Adds up the moments of the wanted layers wherever they run."""
 
     def __init__(self, study: Study, units: Sequence[str]) -> None:
+        self.study = study
         self.found = {layer.name: Moments() for unit in units
                       for layer in weighted(study, study.groups[unit])}
         self.samples = 1
@@ -133,17 +135,31 @@ class _Visitor:
     def visit(self, passing: Passing, g: Tensor) -> None:
         """Add what the site saw, and what came back to it."""
         self.inputs(passing.site, passing.args)
+        g = self._real(passing.site.node, g)
         for call in self._calls(passing.site):
             self.found[call.layer].add_gradient(gradient_rows(call, g.float(), self.samples))
 
+    def watch(self, site: Site, args: tuple[Any, ...], _kwargs: Mapping[str, Any],
+              output: Tensor, _env: Env) -> Tensor:
+        """Add what the site saw; its output stays as it is."""
+        self.inputs(site, args)
+        return output
+
     def inputs(self, site: Site, args: tuple[Any, ...]) -> None:
         """Add what the site saw."""
+        args = tuple(self._real(node, arg) if isinstance(node, Node) else arg
+                     for node, arg in zip(site.node.args, args, strict=True))
         for call in self._calls(site):
             if call.operation.kind == "embedding":  # each token reads one row: counts suffice
                 self.found[call.layer].add_reads(args[1], len(args[0]))
                 continue
             rows, positions = input_rows(call, site, args, self.samples)
             self.found[call.layer].add_input(rows, positions)
+
+    def _real(self, node: Node, values: Any) -> Any:
+        """*values* without the samples that a graph of fixed batch size is filled up with."""
+        held, axis = self.study.program.traced.batch, self.study.shapes.sample_axes.get(node)
+        return axis.first(values, held, self.samples) if held and axis else values
 
     def _calls(self, site: Site) -> list[Call]:
         return [call for call in site.calls if call.layer in self.found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch.fx import Node
 
@@ -60,9 +61,9 @@ def _divided(program: Program, shapes: Shapes, sizes: Sequence[int], samples: in
             held = 0
         held += size
     cuts.append(len(sizes))
-    own = {node: size for node, size in zip(program.nodes, sizes, strict=True)}
+    own = dict(zip(program.nodes, sizes, strict=True))
     kept = sum(own[node] for cut in cuts[1:-1] for node in program.live(cut))
-    largest = max(sum(sizes[a:b]) for a, b in zip(cuts, cuts[1:], strict=False))
+    largest = max(sum(sizes[a:b]) for a, b in pairwise(cuts))
     return Plan(samples=samples, cuts=tuple(cuts),
                 bytes=kept + largest + _WORKSPACE * max(sizes))
 

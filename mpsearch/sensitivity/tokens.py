@@ -29,7 +29,7 @@ def token_weights(tokens: Tensor | None, g: Tensor, axis: SampleAxis | None,
         groups = torch.cat([groups, groups[-1:].expand(samples - len(groups), -1)])
     weights = torch.ones_like(size)
     overall = size.mean(1, keepdim=True)
-    for group in groups.unique():
+    for group in torch.unique(groups):
         inside = groups == group
         mean = (size * inside).sum(1, keepdim=True) / inside.sum(1, keepdim=True).clamp(min=1)
         weights = torch.where(inside & (overall > 0), mean / overall.clamp(min=1e-30), weights)

@@ -84,9 +84,6 @@ def _errors(study: Study, scheme: Scheme,
 def _score(estimator: WeightEstimator, study: Study, group: Group) -> Rows:
     study.prepare(group)
     members = unique_weights(study.space.members(group))
-    rows = []
     with threads_for(elements=0):  # one thread sums in one order, so its last digit stays
-        for scheme in group.schemes:
-            rows.append([float(sum(estimator.score(weight, quantized) for _, weight, quantized
-                                   in _errors(study, scheme, members)))])
-    return rows
+        return [[float(sum(estimator.score(weight, quantized) for _, weight, quantized
+                           in _errors(study, scheme, members)))] for scheme in group.schemes]

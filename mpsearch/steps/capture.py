@@ -42,6 +42,9 @@ def capture(module: nn.Module, args: tuple[Tensor, ...], *, source: str) -> Capt
         BadInput: the module does not run on the example, or has no quantisable layer.
         Unsupported: it cannot be captured.
     """
+    # The model stays where its owner put it.
+    home = next((parameter.device for parameter in module.parameters()), None)
+    args = args if home is None else tuple(arg.to(home) for arg in args)
     traced = trace(module, args)
     shapes = measure_shapes(Program(traced), args)
     layers = find_layers(traced, shapes)

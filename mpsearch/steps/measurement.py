@@ -45,12 +45,12 @@ def measure_policies(session: Session, policies: Mapping[str, Runnable], progres
     missing = [label for label, measurement in found.items() if measurement is None]
     if missing:
         found |= _run(session, {label: policies[label] for label in missing}, keys, progress,
-                      backend, split)
+                      backend=backend, split=split)
     return {label: measurement for label, measurement in found.items() if measurement is not None}
 
 
 def _run(session: Session, policies: Mapping[str, Runnable], keys: Mapping[str, str],
-         progress: ProgressBar, backend: str, split: Split) -> dict[str, Measurement | None]:
+         progress: ProgressBar, *, backend: str, split: Split) -> dict[str, Measurement | None]:
     from mpsearch.fakequant.threads import threads_for
     from mpsearch.steps.evaluate import Evaluator
 

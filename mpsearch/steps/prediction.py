@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Prediction
@@ -54,8 +54,8 @@ class Correction:
         xs = np.log(self.scores)
         value = float(np.polyval(self.coefficients, float(np.clip(x, xs.min(), xs.max()))))
         value += self._slope(x, xs)
-        leverage = 1 + 1 / len(xs) + (x - xs.mean()) ** 2 / max(float(((xs - xs.mean()) ** 2).sum()),
-                                                                _TINY)
+        around = max(float(((xs - xs.mean()) ** 2).sum()), _TINY)
+        leverage = 1 + 1 / len(xs) + (x - xs.mean()) ** 2 / around
         sampled = self.noise**2 * (1 + self.samples / samples)
         t = float(stats.t.ppf(0.975, self.freedom))
         half = math.sqrt((t * self.spread) ** 2 * leverage + 1.96**2 * sampled)
@@ -134,10 +134,10 @@ def _increasing(coefficients: Vector, x: Vector) -> bool:
 
 
 def _drops(x: Vector, found: Sequence[Evaluation]) -> tuple[tuple[float, ...], float]:
-    from sklearn.isotonic import IsotonicRegression
-
     losses = np.array([(each.float_top1 or 0.0) - (each.top1 or 0.0) for each in found])
-    fitted = IsotonicRegression().fit_transform(x, losses)
+    order = np.argsort(x, kind="stable")
+    fitted = np.empty_like(losses)
+    fitted[order] = optimize.isotonic_regression(losses[order]).x
     spread = math.sqrt(float(((losses - fitted) ** 2).sum()) / max(len(x) - 2, 1))
     return tuple(fitted.tolist()), spread
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from mpsearch.workspace import Workspace
 HERE = Path(__file__).parent
 WEIGHTS_ONLY = ("weights", "moments", "curvature", "power")
 BUDGETS = (3.0, 3.5, 4.0, 4.5, 5.0)
+SLOW = ("hessian_trace", "hessian_top", "aph", "aumann_shapley")
 ESTIMATORS = (
     "weight_error", "output_error", "sqnr", "gradient", "fisher_diag", "fisher", "gauss_newton",
     "gauss_newton(draws=4,factored=False)", "lrp", "lrp(rule=alpha_beta)", "kfac", "gptq_loss",
@@ -47,6 +49,8 @@ def arguments():
     parser.add_argument("--space", default="weights_only")
     parser.add_argument("--estimators", default=",".join(ESTIMATORS))
     parser.add_argument("--calibration-samples", type=int, default=128)
+    parser.add_argument("--slow-samples", type=int, help="calibration samples of the estimators "
+                        f"that cost most ({', '.join(SLOW)})")
     parser.add_argument("--evaluation-samples", type=int, default=256)
     parser.add_argument("--random", type=int, default=60)
     parser.add_argument("--near", type=int, default=15, help="near-optimal policies a target")
@@ -65,16 +69,28 @@ def main():
     activations = args.space != "weights_only"
     names = [name for name in plugins.listed(args.estimators) if not activations
              or plugins.make("estimator", name).engine not in WEIGHTS_ONLY]
-    measured = measure(session, names, bar)
+    measured = scored(args, options, session, names)
     named = {plugins.canonical("estimator", name): name for name in names}
     scores = [*named, *(["logit_gram with interactions"] if "logit_gram" in named else [])]
     document = {"name": args.name, "groups": len(measured.record.space.groups),
-                "settings": {**options, "model": args.model, "weights": None, "data": None}}
+                "settings": {**options, "model": args.model, "weights": None, "data": None,
+                             "slow_samples": args.slow_samples}}
     document |= predictions(session, measured, scores, args, activations)
     document["picks"] = picked(session, measured, scores, args, activations)
     if args.convergence:
         document["convergence"] = convergence(args, options, scores, measured, session)
     write(HERE / f"results_{args.name}.json", (json.dumps(document, indent=1) + "\n").encode())
+
+
+def scored(args, options, session, names):
+    """All tables; those of the slow estimators from fewer samples, if that is asked for."""
+    slow = [name for name in names if args.slow_samples and plugins.base_name(name) in SLOW]
+    measured = measure(session, [name for name in names if name not in slow], bar)
+    if not slow:
+        return measured
+    other = open_session(args.model, session.workspace,
+                         {**options, "calibration_samples": args.slow_samples})
+    return replace(measured, tables={**measured.tables, **measure(other, slow, bar).tables})
 
 
 def run(session, measured, choices, split="evaluation"):

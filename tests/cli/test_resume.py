@@ -12,7 +12,7 @@ from mpsearch.workspace import FileLedger
 
 PATIENCE_SECONDS = 300
 MEASURE = ("measure", "--json", "--calibration-samples", "16", "--batch-size", "8")
-UNITS = {"kl_probe": 38, "fisher": 2 * 38}
+UNITS = 2 * 38  # batches and groups
 
 
 @pytest.fixture(scope="module", params=["kl_probe", "fisher"])
@@ -20,13 +20,20 @@ def whole(request, tool, tmp_path_factory):
     """An estimator, and the folder where it measured the embedded model in one go."""
     folder = tmp_path_factory.mktemp("whole")
     ran = tool(*MEASURE, "--estimator", request.param, cwd=folder)
-    assert ran.data["measured_units"] == UNITS[request.param]
+    assert ran.data["measured_units"] == UNITS
     assert not list((folder / ".mpsearch").glob("ledgers/*")), "a finished table needs no ledger"
     return request.param, folder
 
 
-def kill_after(lines, arguments, folder):
-    """Start the tool, kill it -9 once its ledger has *lines* whole lines; give the ledger."""
+def ledger_of(estimator, whole, folder):
+    """Where *folder* will have the ledger of the table that *whole* has; others may ride along."""
+    tables = (whole / ".mpsearch" / "tables").iterdir()
+    stem, = (path.stem for path in tables if json.loads(path.read_text())["metric"] == estimator)
+    return folder / ".mpsearch" / "ledgers" / f"{stem}.jsonl"
+
+
+def kill_after(lines, ledger, arguments, folder):
+    """Start the tool, kill it -9 once its ledger has *lines* whole lines."""
     program = "from mpsearch.cli import main; main()"
     # the file takes what a full pipe would block on
     with (folder / "noise").open("w") as noise:
@@ -34,8 +41,7 @@ def kill_after(lines, arguments, folder):
                                    stdout=noise, stderr=noise)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
-            ledgers = list((folder / ".mpsearch" / "ledgers").glob("*.jsonl"))
-            if ledgers and ledgers[0].read_bytes().count(b"\n") >= lines:
+            if ledger.exists() and ledger.read_bytes().count(b"\n") >= lines:
                 break
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
@@ -43,21 +49,21 @@ def kill_after(lines, arguments, folder):
     noise = folder / "noise"
     assert process.returncode == -signal.SIGKILL, noise.read_text()
     noise.unlink()
-    return ledgers[0]
 
 
 def test_after_a_kill_nothing_finished_is_measured_again(whole, tool, listing, tmp_path):
     """And every file is the same as if nothing had happened."""
     estimator, folder = whole
     command = (*MEASURE, "--estimator", estimator)
-    ledger = kill_after(5, command, tmp_path)
+    ledger = ledger_of(estimator, folder, tmp_path)
+    kill_after(5, ledger, command, tmp_path)
     with ledger.open("ab") as file:  # what a power cut may leave behind them
-        file.write(b'{"unit":"head","rows":[[0.12')
+        file.write(b'{"unit":"1/head","rows":[[0.12')
     finished = ledger.read_bytes().count(b"\n")
-    assert 5 <= finished < UNITS[estimator]
+    assert 5 <= finished < UNITS
     ran = tool(*command, cwd=tmp_path)
     assert ran.data["resumed_units"] == finished
-    assert ran.data["measured_units"] == UNITS[estimator] - finished
+    assert ran.data["measured_units"] == UNITS - finished
     assert listing(tmp_path) == listing(folder)
 
 
@@ -93,8 +99,8 @@ def test_a_ledger_with_a_broken_line_in_the_middle_costs_only_that_line(tool, us
     path.unlink()
     ledger = user / "fresh" / "ledgers" / f"{path.stem}.jsonl"
     rows = [[0.5] for _ in table["values"][0]]
-    kept = json.dumps({"unit": "5", "rows": rows})
-    ledger.write_text('\0\0\0\0\0\n{"unit":"3"}\n' + kept + "\n")
+    kept = json.dumps({"unit": "0/5", "rows": rows})
+    ledger.write_text('\0\0\0\0\0\n{"unit":"0/3"}\n' + kept + "\n")
     ran = tool(*fresh, cwd=user)
     assert ran.data["resumed_units"] == 1
     assert ran.data["measured_units"] == 2

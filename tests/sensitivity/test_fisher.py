@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from mpsearch import metrics
 from mpsearch.core.types import Scheme
 from mpsearch.quantizers.base import fake_quantize
 from mpsearch.quantizers.uniform import Uniform
@@ -18,8 +19,12 @@ from mpsearch.sensitivity.replay import ReplayEngine
 def draw(monkeypatch):
     """Make every drawn label the same."""
     def label(number):
-        monkeypatch.setattr(torch, "multinomial", lambda chances, _count, **_options: torch.full(
-            (len(chances), 1), number))
+        def gradient(output, _uniforms):
+            chosen = torch.zeros_like(output)
+            chosen[:, number] = 1
+            return output.softmax(1) - chosen
+
+        monkeypatch.setattr(metrics, "sampled_gradient", gradient)
     return label
 
 

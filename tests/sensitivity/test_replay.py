@@ -25,16 +25,16 @@ def runs(monkeypatch):
 
 
 @pytest.fixture
-def passes(monkeypatch):
-    """Sizes of the batches that the whole graph ran on."""
+def forward(monkeypatch):
+    """Sizes of the batches that the graph was started on."""
     seen = []
-    original = Program.run
+    original = Program.start
 
-    def run(self, args, *rest, **options):
+    def start(self, args, *rest):
         seen.append(len(args[0]))
-        return original(self, args, *rest, **options)
+        return original(self, args, *rest)
 
-    monkeypatch.setattr(Program, "run", run)
+    monkeypatch.setattr(Program, "start", start)
     return seen
 
 
@@ -49,39 +49,41 @@ def test_every_layer_is_replayed_once_for_each_scheme_and_batch(models, study, r
     assert sorted(runs) == sorted([(f"layers.{n}",) for n in range(3)] * 3 * 2)
 
 
-def test_a_pass_serves_all_estimators(models, study, runs, passes):
+def test_a_pass_serves_all_estimators(models, study, runs, forward):
     ledgers = {name: models.MemoryLedger() for name in ("one", "two")}
     steps = []
-    tables = ReplayEngine().measure(dict.fromkeys(ledgers, Fisher()), study, ledgers, steps.append)
+    tables, _ = models.measure_all(ReplayEngine(), dict.fromkeys(ledgers, Fisher()), study,
+                                   ledgers, steps.append)
     assert tables["one"].values == tables["two"].values
     assert tables["one"].metric == "one"
-    assert passes == [3, 2]
+    assert forward == [3, 2]
     assert len(runs) == 3 * 3 * 2
-    assert sum(steps) == 2 * ReplayEngine().units(study)
+    assert sum(steps) == 2 * len(ReplayEngine().units(study, Fisher()))
 
 
-def test_finished_units_are_not_replayed_and_change_nothing(models, study, runs, passes):
+def test_finished_units_are_not_replayed_and_change_nothing(models, study, runs, forward):
     whole, ledger = models.measure(ReplayEngine(), Fisher(), study)
-    assert list(ledger.units) == [f"{batch}/layers.{n}" for batch in (0, 1) for n in (2, 1, 0)]
+    assert ledger.noted == [f"{batch}/layers.{n}" for batch in (0, 1) for n in (2, 1, 0)]
     finished = {unit: ledger.units[unit] for unit in ("0/layers.1", "1/layers.1", "1/layers.2")}
     runs.clear()
     resumed = models.MemoryLedger(finished)
     steps = []
-    tables = ReplayEngine().measure({"it": Fisher()}, study, {"it": resumed}, steps.append)
+    tables, _ = models.measure_all(ReplayEngine(), {"it": Fisher()}, study, {"it": resumed},
+                                   steps.append)
     assert tables["it"] == whole
     assert sorted(runs) == sorted([("layers.0",), ("layers.0",), ("layers.2",)] * 3)
-    assert sum(steps) == ReplayEngine().units(study)
-    passes.clear()
+    assert sum(steps) == len(ReplayEngine().units(study, Fisher()))
+    forward.clear()
     models.measure(ReplayEngine(), Fisher(), study, resumed)
-    assert passes == []
+    assert forward == []
 
 
 def test_estimators_resume_apart(models, study, runs):
     _, ledger = models.measure(ReplayEngine(), Fisher(), study)
     runs.clear()
     ledgers = {"done": ledger, "new": models.MemoryLedger()}
-    tables = ReplayEngine().measure(dict.fromkeys(ledgers, Fisher()), study, ledgers,
-                                    lambda _units: None)
+    tables, _ = models.measure_all(ReplayEngine(), dict.fromkeys(ledgers, Fisher()), study,
+                                   ledgers)
     assert tables["done"].values == tables["new"].values
     assert len(runs) == 3 * 3 * 2
 

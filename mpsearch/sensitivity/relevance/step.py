@@ -24,8 +24,8 @@ class Step:
 
     Every place at which the operation names another one counts for itself, in order, so that
     ``x * x`` has two: *sources* are the nodes named, *values* what they hold, *places* the
-    argument they are in, *output* what the operation made. *active* are the places that can carry relevance: floating-point
-    tensors that depend on the model's inputs.
+    argument they are in, *output* what the operation made. *active* are the places that can carry
+    relevance: floating-point tensors that depend on the model's inputs.
     """
 
     def __init__(self, program: Program, node: Node, values: Mapping[Node, Any],
