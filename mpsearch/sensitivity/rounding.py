@@ -47,6 +47,9 @@ def _times(g: Tensor, error: Tensor) -> Tensor:
 def residuals(study: Study, layer: LayerSpec, moments: Moments, group: Group,
               damp: float) -> list[float]:
     """GPTQ's summed residual for every scheme of *group*."""
+    formats = list(dict.fromkeys(scheme.weight for scheme in group.schemes if scheme.weight))
+    if not formats:
+        return [0.0] * len(group.schemes)
     if moments.inputs is None:  # rows that are read one at a time have nothing to make up for
         return [_unrelated(study, layer, moments, scheme.weight) for scheme in group.schemes]
     factor = torch.stack([_inverse_factor(each, damp) for each in moments.inputs])
@@ -54,7 +57,6 @@ def residuals(study: Study, layer: LayerSpec, moments: Moments, group: Group,
     dead = moments.inputs.diagonal(dim1=1, dim2=2).unsqueeze(1) == 0
     # What an input that is always zero meets has no error to make up for.
     rows = rows.reshape(len(dead), -1, rows.shape[1]).masked_fill(dead, 0).reshape(rows.shape)
-    formats = list(dict.fromkeys(scheme.weight for scheme in group.schemes if scheme.weight))
     params = [study.fake.weights.encode(layer.name, fmt)[1] for fmt in formats]
     found = dict(zip(formats, _residual(rows, factor, formats, params), strict=True))
     return [found[scheme.weight] * moments.positions if scheme.weight else 0.0

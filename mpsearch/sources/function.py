@@ -97,7 +97,8 @@ def _one_a_sample(given: Any, spec: str, name: str, remedy: str) -> Tensor | Non
     if not _integers(given):
         raise BadInput(f"{spec} yielded {name} that are not integers: {remedy}")
     # Several numbers a sample give a length that fits no sample, and are refused for it.
-    return given.detach().reshape(-1).long()
+    made: Tensor = given.detach().reshape(-1).long()
+    return made
 
 
 def _tokens(given: Any, spec: str) -> Tensor | None:
@@ -107,7 +108,8 @@ def _tokens(given: Any, spec: str) -> Tensor | None:
     if not _integers(given) or given.ndim != _TOKENS:
         raise BadInput(f"{spec} yielded tokens that are not integers of shape (samples, tokens): "
                        "give the number of its group for every token")
-    return given.detach().long()
+    made: Tensor = given.detach().long()
+    return made
 
 
 def _integers(given: Any) -> bool:

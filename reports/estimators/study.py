@@ -77,9 +77,15 @@ def main():
                              "slow_samples": args.slow_samples}}
     document |= predictions(session, measured, scores, args, activations)
     document["picks"] = picked(session, measured, scores, args, activations)
+    save(document)
     if args.convergence:
-        document["convergence"] = convergence(args, options, scores, measured, session)
-    write(HERE / f"results_{args.name}.json", (json.dumps(document, indent=1) + "\n").encode())
+        document["convergence"] = convergence(args, options, measured, session)
+        save(document)
+
+
+def save(document):
+    text = json.dumps(document, indent=1) + "\n"
+    write(HERE / f"results_{document['name']}.json", text.encode())
 
 
 def scored(args, options, session, names):
@@ -233,7 +239,7 @@ def limit_of(measured, budget):
     return budget.limit * measured.record.space.weights
 
 
-def convergence(args, options, scores, measured, session):
+def convergence(args, options, measured, session):
     """Rank correlation with the near-optimal policies, by the number of calibration images."""
     activations = args.space != "weights_only"
     _, near = sampled(measured, args, activations)
@@ -244,8 +250,8 @@ def convergence(args, options, scores, measured, session):
     for count in map(int, args.convergence.split(",")):
         other = open_session(args.model, session.workspace,
                              {**options, "calibration_samples": count})
-        names = [name for name in measured.tables if plugins.make("estimator", name).engine
-                 != "weights"]
+        names = [name for name in measured.tables if plugins.base_name(name) not in SLOW
+                 and plugins.make("estimator", name).engine != "weights"]
         tables = measure(other, names, bar).tables
         result[count] = {
             name: correlation([tables[name].total(c) for _, c in near], kl,

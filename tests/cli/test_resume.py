@@ -69,6 +69,8 @@ def test_after_a_kill_nothing_finished_is_measured_again(whole, tool, listing, t
 
 def test_an_interrupt_ends_in_one_line_and_keeps_what_was_measured(tool, user, mine, monkeypatch):
     put, done = FileLedger.put, []
+    # a shell's background jobs begin with interrupts ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def put_and_interrupt(self, unit, rows):
         put(self, unit, rows)
@@ -80,6 +82,7 @@ def test_an_interrupt_ends_in_one_line_and_keeps_what_was_measured(tool, user, m
     with monkeypatch.context() as patched:
         patched.setattr(FileLedger, "put", put_and_interrupt)
         ran = tool(*fresh, cwd=user)
+    signal.signal(signal.SIGINT, before)
     assert ran.code == 130
     assert ran.out == ""
     last = ran.err.splitlines()[-1]

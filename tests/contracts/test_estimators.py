@@ -146,6 +146,13 @@ def test_activations_are_scored_or_refused_by_name(models, estimator, engine):
     assert scores["matmul_0"][1] + scores["matmul_1"][1] > 0
 
 
+def test_a_space_that_leaves_everything_in_float_loses_nothing(models, estimator, engine):
+    study = models.study_of(models.caught("residual"), (Scheme(),),
+                            [models.inputs_of("residual", 3)])
+    table, _ = models.measure(engine, estimator, study)
+    assert set(table.values) == {(0.0,)}
+
+
 @pytest.mark.parametrize("model", ["residual", "attention", "windows"])
 def test_batch_size_does_not_matter(models, name, estimator, engine, measured, study, model):
     whole = by_group(measured(name, model).table)

@@ -35,7 +35,7 @@ def swin_data():
     return torch.randn(6, 3, 32, 32), torch.arange(6) % 5
 
 def mobilevit_data():
-    return torch.randn(4, 3, 64, 64), torch.arange(4)
+    return torch.randn(4, 3, 32, 32), torch.arange(4)
 """
 
 LANGUAGE = """
@@ -103,7 +103,7 @@ def user_file(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "layers", "least"), [
-    ("swin", "layers.1*", 9), ("mobilevit", "stages.2.1*", 10),
+    ("swin", "layers.1*", 9), ("mobilevit", "stages.2.1.t*", 8),
 ])
 def test_models_of_timm(measure, user_file, name, layers, least):
     path = user_file(TIMM)
