@@ -3,8 +3,9 @@
     python reports/estimators/cost.py --weights vit_tiny_patch16_224.safetensors \\
         --data imagenet_sample
 
-Operations are counted by torch's own counter; one forward pass of the same batch is the unit.
-Writes results_cost.json.
+Operations are counted by torch's own counter; one forward pass of the same batch is the unit. The
+probes share one pass. gptq_loss is left out: it is a forward pass, and rounding that does not
+depend on the data. Writes results_cost.json; interrupted, it goes on.
 """
 
 from __future__ import annotations
@@ -54,8 +55,12 @@ def main():
         study.prepare(group)
     with torch.no_grad():
         unit = counted(lambda: study.program.run(study.batches[0].args))
-    rows = {}
-    for names in (REPLAY, PROBES, *ESTIMATORS):
+    done = HERE / "results_cost.json"
+    rows = json.loads(done.read_text())["rows"] if done.exists() else {}
+    single = [name for name in ESTIMATORS if name not in (*PROBES.split(","), "gptq_loss")]
+    for names in (REPLAY, PROBES, *single):
+        if names in rows:  # interrupted before
+            continue
         estimators = {name: plugins.make("estimator", name) for name in plugins.listed(names)}
         engine = plugins.load("engine", next(iter(estimators.values())).engine)()
         job = Job(engine=engine, estimators=estimators, study=study,
@@ -64,7 +69,7 @@ def main():
             lambda job=job: measure(job, lambda _: None)) / unit}
         print(names, rows[names], flush=True)
         document = {"samples": args.samples, "schemes": 6, "rows": rows}
-        (HERE / "results_cost.json").write_text(json.dumps(document, indent=1) + "\n")
+        done.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def counted(function):

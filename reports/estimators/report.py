@@ -53,13 +53,21 @@ def summary(found, cost):
              "budget, mean over budgets, and the cost in forward passes of the data.\n",
              "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for name in names_of(found):
-        row = cost["rows"].get(name.removesuffix(" with interactions")) if cost else None
+        row = paid_for(cost, name)
         cells = [f"`{name}`", f"{row['forwards_by_operations']:.1f}" if row else "-"]
         for document in found.values():
             own = document["predictions"].get(name)
             cells.append(f"{own['near_within']['value']:.2f}" if own else "-")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def paid_for(cost, name):
+    """The cost of one estimator, or of the pass it shares."""
+    name = name.removesuffix(" with interactions")
+    rows = cost["rows"] if cost else {}
+    return rows.get(name) or next((row for names, row in rows.items() if names.startswith(
+        "kl_probe") and name in names.split(",")), None)
 
 
 def predictions(document):
@@ -184,7 +192,7 @@ def costs(found, cost):
     axes = figure.subplots()
     case = next(iter(found))
     for name, row in found[case]["predictions"].items():
-        paid = cost["rows"].get(name.removesuffix(" with interactions"))
+        paid = paid_for(cost, name)
         if paid is None:
             continue
         x, y = max(paid["forwards_by_operations"], 0.5), row["near_within"]["value"]
