@@ -193,12 +193,15 @@ def costs(found, cost):
     case = next(iter(found))
     for name, row in found[case]["predictions"].items():
         paid = paid_for(cost, name)
-        if paid is None:
+        if paid is None or name.endswith("interactions"):
             continue
         x, y = max(paid["forwards_by_operations"], 0.5), row["near_within"]["value"]
         axes.plot(x, y, "o", color="#0072b2", markersize=5)
-        axes.annotate(name, (x, y), fontsize=7, xytext=(4, 3), textcoords="offset points")
+        below = name in ("kl_probe", "hessian_trace")
+        axes.annotate(name, (x, y), fontsize=7, xytext=(4, -9 if below else 3),
+                      textcoords="offset points")
     axes.set_xscale("log")
+    axes.set_xlim(0.35, 700)
     axes.set_xlabel("cost in forward passes of the data, by operations (0.5 stands for none)")
     axes.set_ylabel("rank correlation within a budget, near-optimal policies")
     axes.set_title(f"what a score costs and what it is worth: {case}", loc="left", fontsize=10)
