@@ -58,7 +58,7 @@ def main():
     done = HERE / "results_cost.json"
     rows = json.loads(done.read_text())["rows"] if done.exists() else {}
     single = [name for name in ESTIMATORS if name not in (*PROBES.split(","), "gptq_loss")]
-    for names in (REPLAY, PROBES, *single):
+    for names in (REPLAY, PROBES, *sorted(single, key="hessian_top".__eq__)):  # the longest last
         if names in rows:  # interrupted before
             continue
         estimators = {name: plugins.make("estimator", name) for name in plugins.listed(names)}
