@@ -23,31 +23,28 @@ class SampleAxis:
 
     def split(self, values: Tensor, samples: int) -> Tensor:
         """*values* as [samples, rest]."""
-        before, after = values.shape[:self.dim], values.shape[self.dim + 1:]
-        apart = values.reshape(*before, -1, samples, self.run, *after)
-        return apart.movedim(self.dim + 1, 0).reshape(samples, -1)
+        return self._apart(values, samples).movedim(self.dim + 1, 0).reshape(samples, -1)
 
     def first(self, values: Tensor, samples: int, count: int) -> Tensor:
         """*values* of so many *samples*, with the first *count* of them only."""
-        before, after = values.shape[:self.dim], values.shape[self.dim + 1:]
-        apart = values.reshape(*before, -1, samples, self.run, *after)
-        kept = apart.narrow(self.dim + 1, 0, count)
-        return kept.reshape(*before, -1, *after)
+        return self._back(self._apart(values, samples).narrow(self.dim + 1, 0, count))
 
     def times(self, values: Tensor, samples: int, copies: int) -> Tensor:
         """*values* with the samples repeated: all of them, *copies* times."""
-        before, after = values.shape[:self.dim], values.shape[self.dim + 1:]
-        apart = values.reshape(*before, -1, 1, samples, self.run, *after)
-        many = apart.expand(*before, -1, copies, samples, self.run, *after)
-        return many.reshape(*before, values.shape[self.dim] * copies, *after)
+        return self.joined([values] * copies, samples)
 
     def joined(self, parts: Sequence[Tensor], samples: int) -> Tensor:
         """Tensors of the same samples as one, as if they were so many more samples."""
-        first = parts[0]
-        before, after = first.shape[:self.dim], first.shape[self.dim + 1:]
-        apart = [part.reshape(*before, -1, samples, self.run, *after) for part in parts]
-        return torch.cat(apart, self.dim + 1).reshape(
-            *before, first.shape[self.dim] * len(parts), *after)
+        return self._back(torch.cat([self._apart(part, samples) for part in parts], self.dim + 1))
+
+    def _apart(self, values: Tensor, samples: int) -> Tensor:
+        """*values* with the dimension of the samples as three: repeats, samples, run."""
+        before, after = values.shape[:self.dim], values.shape[self.dim + 1:]
+        return values.reshape(*before, -1, samples, self.run, *after)
+
+    def _back(self, apart: Tensor) -> Tensor:
+        """What `_apart` took apart, in one dimension again."""
+        return apart.flatten(self.dim, self.dim + 2)
 
 
 def per_sample(values: Tensor, axis: SampleAxis | None, samples: int) -> Tensor:
