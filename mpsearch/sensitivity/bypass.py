@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,30 +15,17 @@ from mpsearch.graph.operations import Change
 from mpsearch.graph.samples import per_sample
 from mpsearch.graph.sites import Site
 from mpsearch.sensitivity.probe import Probe
-from mpsearch.sensitivity.study import Rows, Study
+from mpsearch.sensitivity.study import Study
 
 
-class Bypass:
-    """Collects, for each group, its relevance times the noise of every scheme."""
-
-    def __init__(self) -> None:
-        self._done: list[tuple[str, Rows]] = []
-
-    def add(self, probe: Probe) -> None:
-        """Bypass the group once, and run its sites under every scheme."""
-        study, group = probe.study, probe.group
-        samples = len(probe.reference)
-        variant = {layer: bypass(study, study.space.layer(layer)) for layer in group.layers}
-        output = probe.stack.outputs(probe.env, study.first(group), samples, [variant])[0]
-        relevance = metrics.kl(probe.reference, output[:samples])
-        noise = _noise(probe, samples)
-        self._done.append((f"{probe.batch}/{group.name}",
-                           [(relevance * row).tolist() for row in noise]))
-
-    def finished(self) -> Iterator[tuple[str, Rows]]:
-        """The group that was added last."""
-        while self._done:
-            yield self._done.pop(0)
+def relevant_noise(probe: Probe) -> list[Tensor]:
+    """What the network loses without the group, times the noise of each scheme: [samples] each."""
+    study, group = probe.study, probe.group
+    samples = len(probe.reference)
+    variant = {layer: bypass(study, study.space.layer(layer)) for layer in group.layers}
+    output = probe.stack.outputs(probe.env, study.first(group), samples, [variant])[0]
+    relevance = metrics.kl(probe.reference, output[:samples])
+    return [relevance * row for row in _noise(probe, samples)]
 
 
 def bypass(study: Study, layer: LayerSpec) -> dict[str, Change]:

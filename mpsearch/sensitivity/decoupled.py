@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
 from mpsearch.core.errors import BadInput
+from mpsearch.sensitivity.each_group import EachGroup
 
 if TYPE_CHECKING:  # an estimator's settings must be readable without torch
     from mpsearch.core.types import Group, ScoreTable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # an estimator's settings must be readable without torch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decoupled:
+class Decoupled(EachGroup):
     """Probes with a metric for each family of layers (MixDQ, Zhao et al., 2024; ViDiT-Q, 2025).
 
     *rules* is ``pattern=metric`` after ``pattern=metric``, separated by spaces; the first pattern
@@ -47,12 +48,6 @@ class Decoupled:
         raise BadInput(f"no rule of the decoupled probes fits layer '{group.layers[0]}': end the "
                        "rules with *=kl")
 
-    def units(self, study: Study) -> list[str]:
-        """One a batch and group."""
-        from mpsearch.sensitivity import measured
-
-        return measured.units(study)
-
     def collector(self, study: Study, batch: int) -> Collector:  # noqa: ARG002
         """The family's metric of every sample under every scheme.
 
@@ -64,13 +59,12 @@ class Decoupled:
 
         metrics = {group.name: metric_of(self.family(group).rpartition("=")[2])
                    for group in study.space.groups}
-        return measured.PerSample(measured.by_group(lambda group: metrics[group.name]))
+        return measured.PerSample(
+            lambda probe: measured.by_metric(metrics[probe.group.name])(probe))
 
     def table(self, name: str, study: Study, rows: Mapping[str, Rows]) -> ScoreTable:
         """Means over samples, as shares of the family's total at its worst schemes."""
-        from mpsearch.sensitivity import measured
-
-        plain = measured.means(name, self.unit, study, rows)
+        plain = EachGroup.table(self, name, study, rows)
         families = tuple(self.family(group) for group in study.space.groups)
         worst = {family: sum(max(row) for row, own in zip(plain.values, families, strict=True)
                              if own == family) or 1.0 for family in families}

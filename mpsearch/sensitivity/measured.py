@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from mpsearch.core.types import Group, ScoreTable
 from mpsearch.sensitivity.probe import Probe
-from mpsearch.sensitivity.study import Rows, Study
-from mpsearch.sensitivity.units import sample_table, sample_units
+from mpsearch.sensitivity.study import Rows
 
-Score = Callable[[Probe, int], Tensor]
-"""The measure of every sample for the scheme of that index."""
+Score = Callable[[Probe], Sequence[Tensor]]
+"""For each scheme of the group, the measure of every sample."""
 
 
 @dataclass(slots=True)
@@ -25,7 +23,7 @@ class PerSample:
 
     def add(self, probe: Probe) -> None:
         """Measure every scheme."""
-        rows = [self.score(probe, k).tolist() for k in range(len(probe.group.schemes))]
+        rows = [row.tolist() for row in self.score(probe)]
         self._done.append((f"{probe.batch}/{probe.group.name}", rows))
 
     def finished(self) -> Iterator[tuple[str, Rows]]:
@@ -34,21 +32,6 @@ class PerSample:
             yield self._done.pop(0)
 
 
-def units(study: Study) -> list[str]:
-    """One a batch and group."""
-    return sample_units(study)
-
-
-def means(name: str, unit: str, study: Study, rows: Mapping[str, Rows]) -> ScoreTable:
-    """Means over samples."""
-    return sample_table(name, unit, study, rows)
-
-
 def by_metric(metric: Callable[[Tensor, Tensor], Tensor]) -> Score:
-    """The same *metric* for every group."""
-    return lambda probe, k: metric(probe.reference, probe.outputs[k])
-
-
-def by_group(metric_of: Callable[[Group], Callable[[Tensor, Tensor], Tensor]]) -> Score:
-    """A metric for each group."""
-    return lambda probe, k: metric_of(probe.group)(probe.reference, probe.outputs[k])
+    """The same *metric* of the float and the changed output for every group."""
+    return lambda probe: [metric(probe.reference, output) for output in probe.outputs]

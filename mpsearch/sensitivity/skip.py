@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from mpsearch.sensitivity.each_group import EachGroup
+
 if TYPE_CHECKING:  # an estimator's settings must be readable without torch
-    from mpsearch.core.types import ScoreTable
     from mpsearch.sensitivity.probe import Collector
-    from mpsearch.sensitivity.study import Rows, Study
+    from mpsearch.sensitivity.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Skip:
+class Skip(EachGroup):
     """``KL(float || layer bypassed) · Σ dz² / Σ z²``: relevance by skipping (RelaCtrl, 2025).
 
     A layer whose output has the shape of its input passes it on as it is (its weight becomes the
@@ -27,20 +27,9 @@ class Skip:
     rides_along: ClassVar[bool] = False
     needs_outputs: ClassVar[bool] = False
 
-    def units(self, study: Study) -> list[str]:
-        """One a batch and group."""
-        from mpsearch.sensitivity import measured
-
-        return measured.units(study)
-
     def collector(self, study: Study, batch: int) -> Collector:  # noqa: ARG002
         """One bypass a group, and the noise of each of its schemes."""
-        from mpsearch.sensitivity.bypass import Bypass
+        from mpsearch.sensitivity.bypass import relevant_noise
+        from mpsearch.sensitivity.measured import PerSample
 
-        return Bypass()
-
-    def table(self, name: str, study: Study, rows: Mapping[str, Rows]) -> ScoreTable:
-        """Means over samples."""
-        from mpsearch.sensitivity import measured
-
-        return measured.means(name, self.unit, study, rows)
+        return PerSample(relevant_noise)

@@ -9,6 +9,7 @@ from torch.fx import Node
 from mpsearch.core.types import Group, LayerSpec, unique_weights
 from mpsearch.fakequant.threads import threads_for
 from mpsearch.sensitivity.study import Rows, Study
+from mpsearch.sensitivity.weight_error import WeightError
 
 
 def owned(study: Study, groups: Iterable[Group]) -> Iterator[tuple[Group, LayerSpec, Node]]:
@@ -40,8 +41,8 @@ def scaled_errors(study: Study, factors: Mapping[str, Sequence[Sequence[float]]]
 
 def _errors(study: Study, group: Group, layer: str) -> list[float]:
     weights = study.fake.weights
-    rows = weights.rows(layer).double()
+    rows, squared = weights.rows(layer), WeightError().score
     with threads_for(elements=0):  # one thread sums in one order, so its last digit stays
         return [0.0 if scheme.weight is None else
-                float((rows - weights.fake(layer, scheme.weight).double()).square().sum())
+                squared(rows, weights.fake(layer, scheme.weight))
                 for scheme in group.schemes]

@@ -66,13 +66,6 @@ def require_weights_only(study: Study, names: Mapping[str, object]) -> None:
                            "kl_probe")
 
 
-def weight_errors(study: Study, group: Group) -> list[list[tuple[LayerSpec, Tensor, Tensor]]]:
-    """For every scheme of *group*, each of its stored weights: layer, float and quantized."""
-    study.prepare(group)
-    return [_errors(study, scheme, unique_weights(study.space.members(group)))
-            for scheme in group.schemes]
-
-
 def _errors(study: Study, scheme: Scheme,
             members: Sequence[LayerSpec]) -> list[tuple[LayerSpec, Tensor, Tensor]]:
     weights, fmt = study.fake.weights, scheme.weight
