@@ -13,9 +13,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
-# a slow machine is not a wrong answer
-settings.register_profile("mpsearch", deadline=None)
-settings.load_profile("mpsearch")
+# A slow machine is not a wrong answer, and the same tree gets the same verdict.
+settings.register_profile("mpsearch", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)  # other examples every time
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "mpsearch"))
 
 
 @pytest.fixture(scope="session")

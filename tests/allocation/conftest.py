@@ -16,8 +16,10 @@ def _problems(draw, budgets=(0, 3), groups=6, schemes=4):
     """Ragged menus, losses over up to 12 decades at any scale, whole and fractional costs."""
     sizes = draw(st.lists(st.integers(1, schemes), min_size=1, max_size=groups))
     decades, scale = draw(st.integers(0, 12)), 10.0 ** draw(st.integers(-12, 3))
+    # Costs are exact down to 1e-32 of the largest total; below that they are rounded up.
+    fraction = st.floats(0, 1000).filter(lambda value: value == 0 or value > 1e-20)
     cost = draw(st.sampled_from([
-        st.integers(0, 9).map(float), st.integers(0, 10**9).map(float), st.floats(0, 1000),
+        st.integers(0, 9).map(float), st.integers(0, 10**9).map(float), fraction,
         st.integers(0, 10**5).map(lambda value: value / 100)]))
     loss = st.floats(0, 1).map(lambda place: scale * 10.0 ** (-decades * place))
     loss |= st.sampled_from([0.0, scale, -scale])

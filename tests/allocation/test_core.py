@@ -128,3 +128,9 @@ def test_fixing_drops_no_better_choice(problems, data):
             assert fixed is not None
             kept = zip(choice, fixed.kept, strict=True)
             assert all(candidate in row for candidate, row in kept)
+
+
+def test_what_is_too_small_beside_the_largest_total_is_rounded_up():
+    costs, caps = fixed_point([[np.array([1e-66]), np.array([0.0, 1.0])]], [1e-66], 3)
+    assert costs[0].any()
+    assert not within(costs[0], caps[0:1])
