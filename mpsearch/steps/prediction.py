@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import stats
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Prediction
+from mpsearch.steps.accuracy import AccuracyLoss, fit_accuracy
 from mpsearch.steps.choice import Choice, runnable
 from mpsearch.steps.curve import Curve
 from mpsearch.steps.measure import ProgressBar
@@ -22,6 +23,7 @@ Vector = NDArray[np.float64]
 DEFAULT_POLICIES = 6
 _FEWEST = 4  # two parameters, and two residuals to judge them by
 _POINTS = 25
+_CLEARLY = 2.0  # how many times better a bend must predict to be believed
 _TINY = 1e-12
 
 
@@ -30,20 +32,19 @@ class Correction:
     """KL and accuracy loss as functions of the score, from measured policies.
 
     ``log KL`` is a polynomial in ``log score`` (*coefficients*, highest power first), of degree 1
-    or 2, whichever predicts a left-out policy better, and increasing where it was fitted.
+    or 2 where that predicts a left-out policy clearly better, and increasing where it was fitted.
     *spread* is the standard error of its residuals on *freedom* degrees of freedom, *noise* the
-    relative standard error that the choice of samples gives to a measured KL. *drops* are accuracy
-    losses at *scores*, made monotone; None without labels.
+    relative standard error that the choice of samples gives to a measured KL. *accuracy* goes on
+    from KL to the fall of accuracy; None without labels.
     """
 
     coefficients: tuple[float, ...]
     scores: tuple[float, ...]
     spread: float
     noise: float
-    freedom: int
+    freedom: float
     samples: int
-    drops: tuple[float, ...] | None
-    drop_spread: float = 0.0
+    accuracy: AccuracyLoss | None
 
     def predict(self, score: float, samples: int) -> Prediction:
         """What a policy of this *score* loses, with 95 % prediction intervals.
@@ -59,10 +60,9 @@ class Correction:
         sampled = self.noise**2 * (1 + self.samples / samples)
         t = float(stats.t.ppf(0.975, self.freedom))
         half = math.sqrt((t * self.spread) ** 2 * leverage + 1.96**2 * sampled)
-        kl = math.exp(value)
-        loss = self._loss(x, xs, t, samples)
-        return Prediction(kl=kl, kl_low=kl * math.exp(-half), kl_high=kl * math.exp(half),
-                          policies=len(xs), samples=self.samples, **loss)
+        kl, low, high = (math.exp(value + sign * half) for sign in (0, -1, 1))
+        return Prediction(kl=kl, kl_low=low, kl_high=high, policies=len(xs), samples=self.samples,
+                          **self._loss(kl, low, high, samples))
 
     def _slope(self, x: float, xs: Vector) -> float:
         """How much to add beyond the fitted range: on along the chord, never back down."""
@@ -70,16 +70,12 @@ class Correction:
         slope = max(0.0, float(ends[1] - ends[0]) / max(float(xs.max() - xs.min()), _TINY))
         return slope * (x - float(np.clip(x, xs.min(), xs.max())))
 
-    def _loss(self, x: float, xs: Vector, t: float, samples: int) -> dict[str, float]:
-        if self.drops is None:
+    def _loss(self, kl: float, low: float, high: float, samples: int) -> dict[str, float]:
+        if self.accuracy is None:
             return {}
-        order = np.argsort(xs)
-        value = float(np.interp(x, xs[order], np.asarray(self.drops)[order]))
-        # A prediction changes with about the chance that accuracy does.
-        sampled = max(abs(value), 1 / samples) * (1 / samples + 1 / self.samples)
-        half = math.sqrt((t * self.drop_spread) ** 2 + 1.96**2 * sampled)
-        return {"accuracy_loss": value, "accuracy_loss_low": value - half,
-                "accuracy_loss_high": value + half}
+        ends = self.accuracy.interval(kl, low, high, samples)
+        return {"accuracy_loss": self.accuracy(kl), "accuracy_loss_low": ends[0],
+                "accuracy_loss_high": ends[1]}
 
 
 def fit(scores: Sequence[float], found: Sequence[Evaluation]) -> Correction | None:
@@ -90,21 +86,21 @@ def fit(scores: Sequence[float], found: Sequence[Evaluation]) -> Correction | No
         return None
     x = np.log([score for score, _ in pairs])
     y = np.log([each.kl for _, each in pairs])
-    degree = min((1, 2), key=lambda d: _left_out(x, y, d)) if len(pairs) > _FEWEST else 1
+    chosen = len(pairs) > _FEWEST
+    degree = 2 if chosen and _CLEARLY * _left_out(x, y, 2) < _left_out(x, y, 1) else 1
     coefficients = np.polyfit(x, y, degree)
     if not _increasing(coefficients, x):
         degree, coefficients = 1, np.polyfit(x, y, 1)
     if coefficients[0] <= 0 and degree == 1:  # the score says nothing: one value for all
         coefficients = np.array([0.0, y.mean()])
-    freedom = len(pairs) - degree - 1
+    freedom = len(pairs) - degree - 1 - chosen / 2  # choosing the degree fits the residuals too
     residual = y - np.polyval(coefficients, x)
-    labelled = all(each.top1 is not None and each.float_top1 is not None for _, each in pairs)
-    drops, drop_spread = _drops(x, [each for _, each in pairs]) if labelled else (None, 0.0)
     return Correction(
         coefficients=tuple(coefficients.tolist()), scores=tuple(score for score, _ in pairs),
         spread=float(np.sqrt((residual**2).sum() / freedom)), freedom=freedom,
         noise=float(np.median([each.kl_stderr / each.kl for _, each in pairs])),
-        samples=pairs[0][1].samples, drops=drops, drop_spread=drop_spread)
+        samples=pairs[0][1].samples,
+        accuracy=fit_accuracy([each.kl for _, each in pairs], [each for _, each in pairs]))
 
 
 def require_policies(policies: int) -> None:
@@ -131,15 +127,6 @@ def _left_out(x: Vector, y: Vector, degree: int) -> float:
 def _increasing(coefficients: Vector, x: Vector) -> bool:
     slope = np.polyval(np.polyder(coefficients), np.linspace(x.min(), x.max(), 50))
     return bool((slope > 0).all())
-
-
-def _drops(x: Vector, found: Sequence[Evaluation]) -> tuple[tuple[float, ...], float]:
-    losses = np.array([(each.float_top1 or 0.0) - (each.top1 or 0.0) for each in found])
-    order = np.argsort(x, kind="stable")
-    fitted = np.empty_like(losses)
-    fitted[order] = optimize.isotonic_regression(losses[order]).x
-    spread = math.sqrt(float(((losses - fitted) ** 2).sum()) / max(len(x) - 2, 1))
-    return tuple(fitted.tolist()), spread
 
 
 def correct(session: Session, curve: Curve, progress: ProgressBar,
