@@ -153,7 +153,8 @@ class ScoreTable:
     over parts of the samples. *families* says, where groups are scored by different metrics, by
     which family of them each group is. *factor* gives interactions: each of its rows has a number
     for every scheme of every group, in order, and two groups add twice the product of their rows'
-    columns to what a choice loses.
+    columns to what a choice loses. *samples*, where known, has a row for every sample with its
+    own number for every scheme of every group, in order; *values* are their means.
     """
 
     metric: str
@@ -164,6 +165,7 @@ class ScoreTable:
     segments: tuple[Segment, ...] = ()
     families: tuple[str, ...] = ()
     factor: tuple[tuple[float, ...], ...] = ()
+    samples: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.groups) != len(self.values):

@@ -67,7 +67,7 @@ def parts(study: Study, samples: int, copies: int, start: int = 0) -> list[slice
 def floored(table: ScoreTable) -> ScoreTable:
     """*table* with 0 for values below it: no score may reward a choice for losing something."""
     segments = tuple(replace(each, values=_floored(each.values)) for each in table.segments)
-    return replace(table, values=_floored(table.values), segments=segments)
+    return replace(table, values=_floored(table.values), segments=segments, samples=())
 
 
 def _floored(values: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:

@@ -37,7 +37,9 @@ def gathered(study: Study, rows: Mapping[str, Rows]) -> dict[str, Rows]:
 def sample_table(name: str, unit: str, study: Study, rows: Mapping[str, Rows]) -> ScoreTable:
     """Means over samples; where the data tells segments apart, over each of them as well."""
     samples = gathered(study, rows)
-    whole = table(name, unit, study.space, samples)
+    columns = [row for group in study.space.groups for row in samples[group.name]]
+    whole = replace(table(name, unit, study.space, samples),
+                    samples=tuple(zip(*columns, strict=True)))
     if any(batch.segments is None for batch in study.batches):
         return whole
     home = [int(each) for batch in study.batches for each in batch.segments]  # type: ignore[union-attr] # checked above

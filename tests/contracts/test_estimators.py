@@ -120,6 +120,18 @@ def test_it_gives_one_finite_number_for_every_scheme(name, estimator, engine, me
     assert sorted(found.units) == sorted(engine.units(found.study, estimator))
 
 
+@pytest.mark.parametrize("model", ["residual", "language"])
+def test_scores_of_samples_average_to_the_score(name, measured, model):
+    found = measured(name, model)
+    table = found.table
+    if table.samples:
+        means = [math.fsum(column) / len(column) for column in zip(*table.samples, strict=True)]
+        assert means == [value for row in table.values for value in row]
+        assert len(table.samples) == 5
+    else:
+        assert name not in {"kl_probe", "fisher"}
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_float_loses_nothing_and_fewer_bits_lose_more(name, measured, model):
     table = measured(name, model).table
