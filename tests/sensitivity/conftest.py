@@ -1,5 +1,8 @@
 """Everything here runs small models: one thread is fastest, and gives the same sums everywhere."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,3 +13,13 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def sweeping():
+    """What it takes to sweep relevance over a small network; loaded by path, as tests are."""
+    place = Path(__file__).parent / "sweeping.py"
+    spec = importlib.util.spec_from_file_location("sweeping", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
