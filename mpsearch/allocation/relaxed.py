@@ -23,6 +23,7 @@ from mpsearch.allocation.selection import Selection
 _NOISE = 0.01  # of the first logits; breaks ties
 _FIRST, _SECOND, _TINY = 0.9, 0.999, 1e-12  # Adam's constants
 _LEAST = 1e-30  # expected loss, as a share of the largest, below which it is not divided by
+_FIRST_PRICE = 0.1  # low, so that every group finds its best candidate before it has to save
 _PRICE_RATE = 0.1  # by which a price grows where its limit is exceeded by its whole self
 
 
@@ -33,13 +34,13 @@ class Relaxed:
     The objective is the logarithm of the expected loss, so that no scale matters, plus a price on
     each expected cost as a share of its limit; prices rise while their limit is exceeded and fall
     while it is not. The temperature falls from 1 to *coldest*, which drives the weights to one
-    candidate a group. The heaviest is taken and the choice brought within the limits. *seed*
-    breaks ties.
+    candidate a group. The heaviest is taken; where weights settle before the limits are met, which
+    is common, `settled` goes the rest of the way. *seed* breaks ties.
     """
 
     steps: int = 400
     rate: float = 0.1
-    coldest: float = 0.05
+    coldest: float = 0.1
     seed: int = 0
 
     def __call__(self, problem: Problem) -> Selection:
@@ -61,7 +62,7 @@ class Relaxed:
         """The heaviest position of every open group."""
         losses, shares, absent = _tables(core)
         logits = np.random.default_rng(self.seed).normal(0, _NOISE, losses.shape)
-        prices = np.ones(len(shares))
+        prices = np.full(len(shares), _FIRST_PRICE)
         mean, square = np.zeros_like(logits), np.zeros_like(logits)
         for step in range(1, self.steps + 1):
             heat = self.coldest ** ((step - 1) / max(1, self.steps - 1))

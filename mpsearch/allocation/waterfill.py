@@ -29,7 +29,7 @@ _SMALLEST = 1e-12  # of a group's largest loss; smaller ones and zeros count as 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waterfill:
-    """The continuous optimum, every group rounded up to its menu, then brought within the limits.
+    """The continuous optimum, rounded to the nearest costs and brought within the limits.
 
     Several budgets are weighted into one by their prices in the linear relaxation. The optimum of
     the model (see `levels`) is a lower bound only as far as losses follow the law exactly; the
@@ -48,14 +48,15 @@ class Waterfill:
         if weightings and core.open:
             weights = weightings[-1] if len(weightings) > len(core.room) else (
                 np.sum(weightings, axis=0))
-            costs: dict[int, Floats] = {group: core.costs[group][..., 0] @ weights for group in core.open}
+            costs: dict[int, Floats] = {
+                group: core.costs[group][..., 0] @ weights for group in core.open}
             laws = np.array([law(costs[group], core.problem.losses[group])
                              for group in core.open])
             low, high = (np.array([pick(costs[group]) for group in core.open])
                          for pick in (np.min, np.max))
             ideal = levels(laws[:, 0], laws[:, 1], low, high, float(core.room[:, 0] @ weights))
             for group, target in zip(core.open, ideal, strict=True):
-                positions[group] = _up(costs[group], core.losses[group], target)
+                positions[group] = _nearest(costs[group], core.losses[group], target)
         choice = core.choice(positions) if weightings else core.least()
         return settled(reduced, choice, weightings)
 
@@ -96,9 +97,6 @@ def levels(log_a: Floats, b: Floats, low: Floats, high: Floats, room: float) -> 
     return result
 
 
-def _up(costs: Floats, losses: Floats, target: float) -> int:
-    """Candidate of least loss among the cheapest that reach *target*."""
-    reaching = np.flatnonzero(costs >= target * (1 - _SMALLEST))
-    near = reaching[costs[reaching] == costs[reaching].min()] if reaching.size else (
-        np.arange(costs.size))
-    return int(near[np.argmin(losses[near])])
+def _nearest(costs: Floats, losses: Floats, target: float) -> int:
+    """Candidate whose cost is nearest to *target*; of several the one of least loss."""
+    return int(np.lexsort((losses, np.abs(costs - target)))[0])
