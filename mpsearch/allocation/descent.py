@@ -12,27 +12,23 @@ from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
 from mpsearch.allocation.fixed import Ints, Mask, carry, within
 
-_ROUNDS = 8  # changes of the set of exceeded limits, per metric; a guard against going in circles
+_ROUNDS = 4  # changes of the limits that count, per metric; a guard against going in circles
 
 
 def by_ratio(core: Core, choice: Sequence[int]) -> tuple[int, ...]:
     """Take the change of least added loss per saved cost until within the limits, or stuck.
 
-    Cost counts on the exceeded limits only, as a share of each.
+    Cost counts as a share of each limit that was exceeded so far, those just now only once no
+    change saves any more.
     """
     state = _State.of(core, choice)
+    counted = state.over()
     for _ in range(_ROUNDS * len(core.room)):
+        state.descend(counted)
         over = state.over()
         if not over.any():
             break
-        weights = state.weights(over)
-        heap = [step for group in core.open for step in state.cheapest(group, weights)]
-        heapq.heapify(heap)
-        while heap and np.array_equal(over, state.over()):
-            _, group, place = heapq.heappop(heap)
-            state.move(group, place)
-            for step in state.cheapest(group, weights):
-                heapq.heappush(heap, step)
+        counted = counted | over if (over & ~counted).any() else over
     return core.choice(state.positions)
 
 
@@ -91,6 +87,17 @@ class _State:
             # Of equal ratios the smallest step: it leaves most to choose.
             best = np.lexsort((saved[useful], ratio))[0]
             yield float(ratio[best]), group, int(useful[best])
+
+    def descend(self, counted: Mask) -> None:
+        """Make the cheapest changes until within the limits, or one not *counted* is exceeded."""
+        weights = self.weights(counted)
+        heap = [step for group in self.core.open for step in self.cheapest(group, weights)]
+        heapq.heapify(heap)
+        while heap and self.over().any() and not (self.over() & ~counted).any():
+            _, group, place = heapq.heappop(heap)
+            self.move(group, place)
+            for step in self.cheapest(group, weights):
+                heapq.heappush(heap, step)
 
     def move(self, group: int, place: int) -> None:
         """Give *group* the candidate at *place*."""

@@ -26,7 +26,7 @@ class Greedy:
     arXiv:2401.14895) weighs them; its own metric is published in words only.
 
     Neither looks back, so the answer is ``feasible`` unless the linear relaxation proves it best.
-    With several budgets, cost is the sum of the shares of those still exceeded.
+    With several budgets, cost is the sum of the shares of those exceeded (see `descent`).
     """
 
     order: Literal["list", "ratio"] = "ratio"

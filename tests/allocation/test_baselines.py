@@ -25,7 +25,7 @@ def problem_of(losses, costs, limit):
 
 
 @pytest.mark.parametrize("allocator", BASELINES, ids=str)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_they_find_a_choice_wherever_there_is_one(allocator, problems, brute_force, data):
     problem = data.draw(problems(groups=5))

@@ -24,7 +24,7 @@ def feasible(problem):
     return [choice for choice in choices if problem.meets(choice)]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data(), count=st.integers(1, 6), distance=st.integers(1, 3))
 def test_each_is_the_best_that_keeps_its_distance(problems, data, count, distance):
     problem = data.draw(problems(budgets=(0, 2), groups=4, schemes=3))

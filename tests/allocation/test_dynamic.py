@@ -14,7 +14,7 @@ from mpsearch.core.errors import Infeasible, Unsupported
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_it_equals_brute_force(problems, brute_force, data):
     problem = data.draw(problems())

@@ -14,7 +14,7 @@ from mpsearch.allocation.supported import supported
 from mpsearch.core.errors import BadInput
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_it_is_the_hull_of_all_choices(data):
     sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
