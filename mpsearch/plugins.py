@@ -59,7 +59,13 @@ BUILTIN: dict[str, dict[str, str]] = {
         "size": "mpsearch.cost.size:size",
         "bops": "mpsearch.cost.bops:bops",
     },
-    "allocator": {"ilp": "mpsearch.allocation.ilp:Ilp"},
+    "allocator": {
+        "ilp": "mpsearch.allocation.ilp:Ilp",
+        "dynamic": "mpsearch.allocation.dynamic:Dynamic",
+        "greedy": "mpsearch.allocation.greedy:Greedy",
+        "waterfill": "mpsearch.allocation.waterfill:Waterfill",
+        "relaxed": "mpsearch.allocation.relaxed:Relaxed",
+    },
     "quantizer": {"int": "mpsearch.quantizers.uniform:Uniform"},
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

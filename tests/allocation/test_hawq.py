@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 
+from mpsearch.allocation.dynamic import Dynamic
 from mpsearch.allocation.ilp import Ilp
 from mpsearch.allocation.problem import Problem
 
 BITS = ("4", "8")
+EXACT = [Ilp(), Ilp(expansions=0), Dynamic()]
 CASES = list(itertools.product(("modelsize_mib", "bops_g", "latency_ms_t4"), (0.75, 0.5, 0.25)))
 
 
@@ -22,7 +24,7 @@ def published(test_data):
 
 
 @pytest.mark.parametrize(("metric", "fraction"), CASES)
-@pytest.mark.parametrize("allocator", [Ilp(), Ilp(expansions=0)], ids=["swept", "solved"])
+@pytest.mark.parametrize("allocator", EXACT, ids=str)
 def test_a_published_configuration_is_reproduced(published, metric, fraction, allocator):
     trace = np.array(published["trace"])
     losses = np.stack([trace * published["perturbation"][bits] for bits in BITS], axis=1)
