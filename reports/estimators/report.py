@@ -48,13 +48,15 @@ def names_of(found):
 
 def summary(found, cost):
     """A row an estimator: cost, and its rank correlation near the optimum in each case."""
-    heads = ["estimator", "forward passes", *found]
+    heads = ["estimator", "forward passes", "peak MiB", *found]
     lines = ["## Summary\n", "Rank correlation with measured KL among near-optimal policies of one "
-             "budget, mean over budgets, and the cost in forward passes of the data.\n",
+             "budget, mean over budgets; the cost in forward passes of the data, and the memory it "
+             "takes beside the model (ViT-Tiny, batches of 2).\n",
              "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for name in names_of(found):
         row = paid_for(cost, name)
-        cells = [f"`{name}`", f"{row['forwards_by_operations']:.1f}" if row else "-"]
+        cells = [f"`{name}`", f"{row['forwards_by_operations']:.1f}" if row else "-",
+                 f"{row['peak_mib']:.0f}" if row and "peak_mib" in row else "-"]
         for document in found.values():
             own = document["predictions"].get(name)
             cells.append(f"{own['near_within']['value']:.2f}" if own else "-")
@@ -133,6 +135,10 @@ def extras(document):
     return "\n".join(lines) + "\n"
 
 
+def short(name):
+    return name.replace("gauss_newton(draws=4,factored=False)", "gauss_newton(draws=4)")
+
+
 def correlations(found):
     names = names_of(found)[::-1]
     figure = Figure(figsize=(9, 0.36 * len(names) + 1.6), layout="constrained")
@@ -146,7 +152,7 @@ def correlations(found):
                       color=COLOURS[number_], capsize=0, linewidth=1, label=case, xerr=[
                           [max(0, row["value"] - row["low"]) for _, row in own],
                           [max(0, row["high"] - row["value"]) for _, row in own]])
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_yticks(range(len(names)), [short(name) for name in names], fontsize=8)
     axes.set_xlabel("Spearman correlation with measured KL among near-optimal policies of one "
                     "budget\n(mean over budgets; bars: 95 % bootstrap over images)", fontsize=8)
     axes.axvline(0, color="#888888", linewidth=0.8)
@@ -173,7 +179,7 @@ def chosen(found):
                            for budget in budgets] for name in own])
         image = axes.imshow(table, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto", origin="lower")
         axes.set_xticks(range(len(budgets)), budgets, fontsize=7)
-        axes.set_yticks(range(len(own)), own, fontsize=7)
+        axes.set_yticks(range(len(own)), [short(name) for name in own], fontsize=7)
         for i in range(len(own)):
             for j in range(len(budgets)):
                 if np.isfinite(table[i, j]):
@@ -217,6 +223,8 @@ def converging(found):
              "hessian_trace", "aumann_shapley", "decoupled")
     for axes, (case, document) in zip(grid, cases):
         by_count = {int(count): rows for count, rows in document["convergence"].items()}
+        by_count[document["settings"]["calibration_samples"]] = {
+            name: row["near_within"]["value"] for name, row in document["predictions"].items()}
         counts = sorted(by_count)
         for name, colour in zip(shown, (*COLOURS, "#cc79a7", "#999999", "#000000")):
             if all(name in by_count[count] for count in counts):
