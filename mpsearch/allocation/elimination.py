@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,15 @@ from numpy.typing import NDArray
 from mpsearch.allocation.interactions import Pair
 
 Table = NDArray[np.float64]
+_LARGE = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """The groups in an order in which each may be decided once those before it are.
 
-    *scopes* has for each group, by index, those before it that its table speaks of, in order.
-    The last of them is its parent, whose table speaks of all the others too.
+    *scopes* has for each group, by index, those before it that its table speaks of, the latest
+    first. That one is its parent, whose table speaks of all the others too.
     """
 
     order: tuple[int, ...]
@@ -33,7 +35,7 @@ class Layout:
 
     def entries(self, sizes: Sequence[int]) -> int:
         """Values in all tables for groups of these *sizes*."""
-        return sum(math.prod(sizes[other] for other in (*scope, group))
+        return sum(math.prod(sizes[other] for other in (group, *scope))
                    for group, scope in enumerate(self.scopes))
 
 
@@ -84,38 +86,36 @@ def _arranged(gone: Sequence[int], scopes: Mapping[int, set[int]]) -> Layout:
         stack += children[order[-1]]
     place = {group: index for index, group in enumerate(order)}
     return Layout(order=tuple(order), scopes=tuple(
-        tuple(sorted(scopes[group], key=place.__getitem__)) for group in sorted(scopes)))
+        tuple(sorted(scopes[group], key=place.__getitem__, reverse=True))
+        for group in sorted(scopes)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Elimination:
-    """Tables by group, axes in the order of its scope and then the group's own.
+    """The least total of every group's *tables*, whose axes are its own and those of its scope.
 
-    *values* are a group's own terms plus the best of all that hang on it, *best* their minimum
-    over its own axis.
+    *parts* are, by group, the table, what each candidate adds to it, and the best of everything
+    that hangs on the group; *best* is the minimum of their sum over the first axis.
     """
 
     layout: Layout
-    values: Mapping[int, Table]
-    best: Mapping[int, Table] = field(repr=False)
+    parts: Mapping[int, list[Table]]
+    best: Mapping[int, Table]
 
     @classmethod
-    def of(cls, layout: Layout, terms: Mapping[int, Table]) -> Elimination:
-        """Eliminate every group of *layout*, whose own *terms* these are."""
-        values, best = dict(terms), {}
-        owned: set[int] = set()
+    def of(cls, layout: Layout, tables: Sequence[Table], added: Sequence[Table]) -> Elimination:
+        """Eliminate every group of *layout*; *added* has a value for each candidate."""
+        parts = {group: [table, row.reshape(-1, *[1] * (table.ndim - 1))]
+                 for group, (table, row) in enumerate(zip(tables, added, strict=True))}
+        best: dict[int, Table] = {}
         for group in reversed(layout.order):
-            best[group] = values[group].min(axis=-1)
+            best[group] = _least(parts[group])
             scope = layout.scopes[group]
             if scope:
-                parent = scope[-1]
-                passed = placed(best[group], scope, (*layout.scopes[parent], parent))
-                if parent in owned:
-                    values[parent] += passed
-                else:
-                    values[parent] = values[parent] + passed
-                    owned.add(parent)
-        return cls(layout=layout, values=values, best=best)
+                parent = scope[0]
+                axes = (parent, *layout.scopes[parent])
+                parts[parent].append(placed(best[group], scope, axes))
+        return cls(layout=layout, parts=parts, best=best)
 
     @property
     def total(self) -> float:
@@ -127,18 +127,38 @@ class Elimination:
         """A choice with the least total: a position a group."""
         picked = [0] * len(self.layout.order)
         for group in self.layout.order:
-            row = self.values[group][tuple(picked[g] for g in self.layout.scopes[group])]
-            picked[group] = int(row.argmin())
+            scope = [picked[other] for other in self.layout.scopes[group]]
+            rows = [_at(part, [k if size > 1 else 0 for k, size
+                               in zip(scope, part.shape[1:], strict=True)])
+                    for part in self.parts[group]]
+            picked[group] = int(sum(rows[1:], start=rows[0]).argmin())
         return picked
 
     def regrets(self) -> dict[int, Table]:
         """What each candidate adds to the least total, given those before it; not negative."""
-        with np.errstate(invalid="ignore"):
-            found = {group: values - self.best[group][..., None]
-                     for group, values in self.values.items()}
-        for table in found.values():
-            table[np.isnan(table)] = np.inf
+        found = {}
+        for group, parts in self.parts.items():
+            with np.errstate(invalid="ignore"):
+                found[group] = table = sum(parts[1:], start=parts[0]) - self.best[group]
+            if np.isinf(self.best[group]).any():
+                table[np.isnan(table)] = np.inf
         return found
+
+
+def _at(part: Table, scope: Sequence[int]) -> Table:
+    """Values along the first axis where the others are at *scope*."""
+    place: tuple[Any, ...] = (slice(None), *scope)
+    return np.asarray(part[place])
+
+
+def _least(parts: Sequence[Table]) -> Table:
+    """Minimum of the sum over the first axis, in pieces that stay in the cache."""
+    if parts[0].size < _LARGE:
+        return np.asarray(sum(parts[1:], start=parts[0]).min(axis=0))
+    least = sum((part[0] for part in parts[1:]), start=parts[0][0])
+    for k in range(1, len(parts[0])):
+        least = np.minimum(least, sum((part[k] for part in parts[1:]), start=parts[0][k]))
+    return np.asarray(least)
 
 
 def placed(table: Table, scope: Sequence[int], axes: Sequence[int]) -> Table:
@@ -155,15 +175,15 @@ def least_regrets(layout: Layout, regrets: Mapping[int, Table]) -> list[Table]:
     children: dict[int, list[int]] = {}
     for group, scope in enumerate(layout.scopes):
         if scope:
-            children.setdefault(scope[-1], []).append(group)
+            children.setdefault(scope[0], []).append(group)
     for group in layout.order:
         table = regrets[group]
         if group in above:
-            table = table + above.pop(group)[..., None]
-        found[group] = table.min(axis=tuple(range(table.ndim - 1)))
-        axes = (*layout.scopes[group], group)
+            table = table + above.pop(group)
+        found[group] = table.min(axis=tuple(range(1, table.ndim)))
+        axes = (group, *layout.scopes[group])
         for child in children.get(group, ()):
-            scope = set(layout.scopes[child])
+            spoken = set(layout.scopes[child])
             above[child] = table.min(axis=tuple(
-                place for place, axis in enumerate(axes) if axis not in scope))
+                place for place, axis in enumerate(axes) if axis not in spoken))
     return [found[group] for group in range(len(found))]

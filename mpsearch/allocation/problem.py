@@ -150,7 +150,7 @@ class Problem:
                        in zip(rows, beside, within, strict=True))
         whole = replace(self, losses=losses, groups=groups, pairs=pairs, factor=factor,
                         costs=tuple(summed(rows, sources) for rows in self.costs))
-        allowed = whole._only([np.flatnonzero(np.isfinite(row)) for row in beside])  # noqa: SLF001
+        allowed = whole.only([np.flatnonzero(np.isfinite(row)) for row in beside])
         return replace(allowed, sources=sources)
 
     def pin(self, group: int, candidate: int) -> Derived:
@@ -163,7 +163,7 @@ class Problem:
             raise BadInput(f"cannot pin group {group} to candidate {candidate}: there are "
                            f"{len(self.losses)} groups with {', '.join(map(str, self.sizes))} "
                            "candidates, counted from 0")
-        return self._only([np.array([candidate]) if index == group else np.arange(size)
+        return self.only([np.array([candidate]) if index == group else np.arange(size)
                            for index, size in enumerate(self.sizes)])
 
     def within_reach(self) -> Derived | None:
@@ -178,7 +178,7 @@ class Problem:
             for group, row in enumerate(rows):
                 masks[group] &= row - row.min() <= room
         kept = [np.flatnonzero(mask) for mask in masks]
-        return self._only(kept) if all(map(len, kept)) else None
+        return self.only(kept) if all(map(len, kept)) else None
 
     def without_dominated(self) -> Derived:
         """The problem without candidates that another one matches in loss, interactions, costs.
@@ -186,12 +186,13 @@ class Problem:
         Some best choice of the problem is still in it. Of equal candidates the first stays.
         """
         ends = np.cumsum(self.sizes)
-        return self._only([
+        return self.only([
             undominated([row, *(rows[group] for rows in self.costs), *interactions.partners(
                 self.pairs, self.factor, group, slice(ends[group] - row.size, ends[group]))])
             for group, row in enumerate(self.losses)])
 
-    def _only(self, kept: Sequence[NDArray[np.intp]]) -> Derived:
+    def only(self, kept: Sequence[NDArray[np.intp]]) -> Derived:
+        """The problem with only the candidates *kept*, in order, of each group."""
         rows = [tuple(row[keep] for row, keep in zip(table, kept, strict=True))
                 for table in (self.losses, *self.costs)]
         problem = replace(self, losses=rows[0], costs=tuple(rows[1:]),

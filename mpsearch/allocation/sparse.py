@@ -12,13 +12,15 @@ import numpy as np
 from mpsearch.allocation import program
 from mpsearch.allocation.bound import ROUNDING, Floats
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.fixed import within
 from mpsearch.allocation.prices import Dual, search
+from mpsearch.allocation.shifted import shifted
 from mpsearch.allocation.tree import Tree
 from mpsearch.allocation.treesweep import Slack, treesweep
 
 _ROUNDS = 6  # of prices and dropping candidates
-_EVALUATIONS = 60  # of prices in a round
+_EVALUATIONS, _FEW = 60, 6  # of prices in a round, and while the tables are large
+_LARGE = 1 << 20  # entries
+_WORTH = 0.9  # share of the entries that a round has to get below for another one
 _AROUND = (0.8, 1.25)  # multiples of the best prices that bound what comes later in a sweep
 _BEAM = 500
 
@@ -52,11 +54,12 @@ class Progress:
                 best, excess = choice, loss
         return replace(self, best=best, excess=excess, low=max(low, self.low))
 
-    def priced(self, evaluations: int = _EVALUATIONS) -> Progress:
+    def priced(self) -> Progress:
         """Search the best prices, take in the choices met, and drop what those rule out."""
-        state = self
+        state, stuck = self, False
         for _ in range(_ROUNDS):
-            tree = state.tree
+            tree, few = state.tree, state.tree.entries > _LARGE and not stuck
+            evaluations = _FEW if few else _EVALUATIONS
             start = () if state.prices is None else tuple(state.prices)
             dual: Dual = search(tree.ask, len(tree.core.room), evaluations, start)
             top = dual.best
@@ -65,7 +68,8 @@ class Progress:
             if state.closed or math.isinf(top.value):
                 return replace(state, low=max(state.low, top.value))
             slim = state.narrowed()
-            if slim.tree.entries > 0.9 * tree.entries or slim.closed:
+            stuck = slim.tree.entries > _WORTH * tree.entries
+            if slim.closed or (stuck and not few):
                 return slim
             state = slim
         return state
@@ -100,15 +104,37 @@ class Progress:
         return state if state.best is self.best else state.narrowed()
 
 
-def solve(core: Core, *, largest: int, expansions: int, solver: str,
-          deadline: float) -> Progress | None:
-    """The best choice of *core*; None if its tables have more than *largest* entries."""
+def solve(core: Core, *, largest: int, expansions: int, seconds: float, solver: str = "",
+          known: program.Answer | None = None) -> Progress | None:
+    """The best choice of *core*; None if its tables have more than *largest* entries.
+
+    What sweeps of up to *expansions* partial choices leave open goes to *solver* where named.
+    *known* is what is known beforehand.
+    """
+    deadline = time.monotonic() + seconds
     tree = Tree.of(core, largest)
     if tree is None:
         return None
-    state = Progress(whole=tree, tree=tree).priced()
-    for width in (_BEAM, expansions // max(1, 8 * tree.entries), 0):
+    state = Progress(whole=tree, tree=tree)
+    if known is not None:
+        state = state.offer([known.choice] if known.choice else [], known.bound)
+    state = state.priced()
+    for share in (0.0, 0.125, 1.0):
         if state.closed or time.monotonic() > deadline:
             break
-        state = state.swept(max(width, _BEAM)).priced()
+        if share == 1 and solver:
+            state = _programmed(state, solver, deadline)
+        width = share * expansions / sum(row.size for row in state.tree.kept)
+        state = state.swept(max(_BEAM, int(width))).priced()
     return state
+
+
+def _programmed(state: Progress, solver: str, deadline: float) -> Progress:
+    """What an integer program makes of the candidates in play."""
+    whole = state.whole.core
+    part = whole.problem.only([row[kept] for row, kept
+                               in zip(whole.kept, state.tree.kept, strict=True)])
+    core = Core.of(part.problem)
+    answer = program.solve(core, solver=solver, seconds=max(0.0, deadline - time.monotonic()))
+    choices = [] if answer.choice is None else [part.expand(answer.choice)]
+    return state.offer(choices, answer.bound + core.base + shifted(core)[1] - state.whole.base)

@@ -21,6 +21,7 @@ from mpsearch.allocation.elimination import (
 )
 from mpsearch.allocation.fixed import Ints, carry, within
 from mpsearch.allocation.prices import Point
+from mpsearch.allocation.shifted import shifted
 
 _EPS = float(np.finfo(float).eps)
 
@@ -29,8 +30,8 @@ _EPS = float(np.finfo(float).eps)
 class Tree:
     """The candidates still in play, with losses as tables over the groups of a layout.
 
-    *tables* has each group's losses and its pairs' with groups before it, axes as its scope, then
-    its own; each loss and each pair less its smallest, which add up to *base*. *costs*
+    *tables* has each group's losses and its pairs' with groups before it, axes its own, then those
+    of its scope; each loss and each pair less its smallest, which add up to *base*. *costs*
     (candidates by metrics by limbs) are the *core*'s, *kept* the positions there.
     """
 
@@ -44,27 +45,22 @@ class Tree:
     @classmethod
     def of(cls, core: Core, largest: int) -> Tree | None:
         """The whole of *core*; None if its tables would have more than *largest* entries."""
-        pairs = core.problem.pairs
+        pairs, low = shifted(core)
         plan = layout(len(core.losses), pairs)
         sizes = [row.size for row in core.losses]
         if plan.entries(sizes) > largest:
             return None
-        tables = [np.zeros([sizes[other] for other in (*scope, group)]) + core.losses[group]
+        tables = [np.zeros([sizes[other] for other in (group, *scope)])
+                  + _first(core.losses[group], len(scope))
                   for group, scope in enumerate(plan.scopes)]
-        lows = [core.base]
         place = {group: index for index, group in enumerate(plan.order)}
         for pair in pairs:
             i, j, values = pair.first, pair.second, pair.values
-            values = values[np.ix_(core.kept[i], core.kept[j])]
-            if place[i] > place[j]:
+            if place[i] < place[j]:
                 i, j, values = j, i, values.T
-            low = float(values.min())
-            if math.isfinite(low):
-                lows.append(low)
-                values = values - low
-            tables[j] += placed(values, (i, j), (*plan.scopes[j], j))
+            tables[i] += placed(values, (i, j), (i, *plan.scopes[i]))
         return cls(core=core, layout=plan, kept=tuple(np.arange(size) for size in sizes),
-                   tables=tuple(tables), costs=core.costs, base=math.fsum(lows))
+                   tables=tuple(tables), costs=core.costs, base=core.base + low)
 
     @property
     def entries(self) -> int:
@@ -73,11 +69,10 @@ class Tree:
 
     def eliminated(self, prices: Floats, weight: float) -> Elimination:
         """The tables at these *prices*, losses counted *weight* times (0 or 1)."""
-        terms = {}
-        for group, (table, costs) in enumerate(zip(self.tables, self.costs, strict=True)):
-            own = table if weight else np.where(np.isinf(table), np.inf, 0.0)
-            terms[group] = own + costs[..., 0] @ prices if prices.any() else own.copy()
-        return Elimination.of(self.layout, terms)
+        tables = self.tables if weight else [
+            np.where(np.isinf(table), np.inf, 0.0) for table in self.tables]
+        added = [costs[..., 0] @ prices for costs in self.costs]
+        return Elimination.of(self.layout, tables, added)
 
     def ask(self, prices: Floats, weight: float) -> Point:
         """The best choice at these *prices*; see `prices.Ask`."""
@@ -108,7 +103,7 @@ class Tree:
     def loss(self, positions: Sequence[int]) -> float:
         """Loss above *base* of the candidates at these *positions*."""
         return math.fsum(
-            float(table[tuple(positions[g] for g in (*scope, group))])
+            float(table[tuple(positions[g] for g in (group, *scope))])
             for group, (scope, table) in enumerate(
                 zip(self.layout.scopes, self.tables, strict=True)))
 
@@ -133,9 +128,14 @@ class Tree:
         if not all(mask.any() for mask in masks):
             return None
         keep = [np.flatnonzero(mask) for mask in masks]
-        tables = tuple(table[np.ix_(*(keep[g] for g in (*scope, group)))]
+        tables = tuple(table[np.ix_(*(keep[g] for g in (group, *scope)))]
                        for group, (scope, table) in enumerate(
                            zip(self.layout.scopes, self.tables, strict=True)))
         return replace(self, tables=tables,
                        kept=tuple(row[k] for row, k in zip(self.kept, keep, strict=True)),
                        costs=tuple(row[k] for row, k in zip(self.costs, keep, strict=True)))
+
+
+def _first(row: Floats, others: int) -> Floats:
+    """A *row* along the first axis, with so many axes after it."""
+    return row.reshape(-1, *[1] * others)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,12 +63,12 @@ class _Front:
 
     def extended(self, tree: Tree, slacks: Sequence[Slack], group: int) -> tuple[_Front, Indices]:
         """Every partial choice with every candidate of *group*, and which it came from."""
-        scope = tuple(self.seen[g] for g in tree.layout.scopes[group])
+        scope: tuple[Any, ...] = tuple(self.seen[g] for g in tree.layout.scopes[group])
         size = tree.costs[group].shape[0]
         parent, pick = np.divmod(np.arange(self.loss.size * size), size)
 
         def grown(known: Floats, table: Table) -> Floats:
-            rows = table[scope] if scope else np.broadcast_to(table, (known.size, size))
+            rows = table[:, *scope].T if scope else table
             return np.asarray((known[:, None] + rows).ravel())
 
         bounds = [grown(known, slack.regrets[group])
