@@ -18,6 +18,7 @@ from mpsearch.allocation.interactions import terms
 from mpsearch.allocation.problem import Derived, Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.allocation.shifted import shifted
+from mpsearch.allocation.state import State
 
 _LARGEST = 1 << 22  # entries of the tables of a proof
 _MARGINS = (0.0, 1e-8)  # shares of each limit kept back, the second against what tolerances let by
@@ -31,6 +32,11 @@ def solve(problem: Problem, steps: Sequence[Derived], *, solver: str, seconds: f
         Infeasible: no choice keeps to the limits and has no forbidden pair, or none was found.
     """
     deadline = time.monotonic() + seconds
+    within = State(core=Core.of(steps[-1].problem)).narrowed()
+    if within.low == math.inf:
+        raise Forbidden(problem, proven=True)
+    # What costs more than a limit leaves over is too large a number for solvers.
+    steps = [*steps, steps[-1].problem.only(within.core.kept)]
     core = Core.of(steps[-1].problem)
     base = core.base + shifted(core)[1]
     found, infeasible = _programmed(core, solver, deadline)

@@ -33,8 +33,8 @@ class Robust:
 
     *selection* is about the mean loss alone, with the bound of the problem without noise.
     *optimism* is the loss on samples held out less the loss on the samples chosen by, a mean over
-    folds. *curve* has every κ tried and the held-out loss of the choices it makes; a *kappa* that
-    was given is the only one in it.
+    folds, each with the κ that the others choose. *curve* has every κ tried and the held-out loss
+    of the choices it makes; a *kappa* that was given is the only one in it.
     """
 
     selection: Selection
@@ -69,8 +69,18 @@ def robust(problem: Problem, samples: Floats, *, kappa: float | None = None, fol
     chosen = int(curve.argmin())
     (_, selection), = _choices(problem, scores, grid[chosen:chosen + 1])
     return Robust(selection=selection, kappa=grid[chosen],
-                  optimism=float((held - seen)[chosen].mean()),
+                  optimism=_optimism(seen, held),
                   curve=tuple(zip(grid, curve.tolist(), strict=True)))
+
+
+def _optimism(seen: Floats, held: Floats) -> float:
+    """Mean of held-out less seen loss, with κ chosen for each fold by the others.
+
+    Chosen by the fold too, it would look better there than it is.
+    """
+    others = held.sum(axis=1, keepdims=True) - held
+    folds = np.arange(held.shape[1])
+    return float((held - seen)[others.argmin(axis=0), folds].mean())
 
 
 def _checked(problem: Problem, samples: Floats, kappa: float | None, folds: int) -> Floats:
