@@ -170,5 +170,5 @@ def test_an_additive_allocator_refuses_and_names_those_that_take_them(coupled_pr
     additive(Problem(losses=(np.ones(2),)), "hull")
     with pytest.raises(Unsupported, match="'hull' takes no pairs of groups: use coupled or ilp"):
         additive(coupled_problem(1, factor=False), "hull")
-    with pytest.raises(Unsupported, match="'hull' takes no factor .*: use coupled"):
+    with pytest.raises(Unsupported, match=r"'hull' takes no factor .*: use coupled"):
         additive(coupled_problem(1, pairs=False, factor=True), "hull")
