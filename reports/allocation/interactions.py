@@ -141,7 +141,7 @@ def draw(results):
         values = [row["wall_s"] if name == "coupled" else row[name]["wall_s"] for row in rows]
         left.bar(place + 0.27 * (shift - 1), values, 0.25, label=label)
     left.set(yscale="log", ylim=(0.05, 200), ylabel="seconds", title=f"sparse pairs (limit {LIMIT_S:g} s)")
-    left.set_xticks(place, [f"{r['groups']}×6, blocks of {r['block']}" for r in rows])
+    left.set_xticks(place, [f"{r['groups']}×6,\nblocks of {r['block']}" for r in rows])
     left.legend(fontsize=8)
     for row in results["dense"]:
         right.plot(row["strength"] ** 2 * 100, row["gap"] * 100, "o", color="C0")
