@@ -65,6 +65,7 @@ BUILTIN: dict[str, dict[str, str]] = {
         "greedy": "mpsearch.allocation.greedy:Greedy",
         "waterfill": "mpsearch.allocation.waterfill:Waterfill",
         "relaxed": "mpsearch.allocation.relaxed:Relaxed",
+        "coupled": "mpsearch.allocation.coupled:Coupled",
     },
     "quantizer": {"int": "mpsearch.quantizers.uniform:Uniform"},
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},

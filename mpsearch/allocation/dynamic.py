@@ -45,7 +45,7 @@ class Dynamic:
             Infeasible: no choice keeps to the limits; a `BelowFloor` where one limit is to blame.
             Unsupported: a list would have more than *longest* entries.
         """
-        reduced = Reduced.of(problem)
+        reduced = Reduced.of(problem, "dynamic")
         core = reduced.core
         loss, spent = np.zeros(1), np.zeros((1, *core.room.shape), dtype=np.int64)
         trail: list[tuple[Indices, Indices]] = []

@@ -37,6 +37,6 @@ class Greedy:
         Raises:
             Infeasible: no choice keeps to the limits; a `BelowFloor` where one limit is to blame.
         """
-        reduced = Reduced.of(problem)
+        reduced = Reduced.of(problem, "greedy")
         descend = by_list if self.order == "list" else by_ratio
         return settled(reduced, descend(reduced.core, reduced.core.least()))

@@ -6,7 +6,8 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from mpsearch.allocation import program
+from mpsearch.allocation import paired, program
+from mpsearch.allocation.additive import factored
 from mpsearch.allocation.core import Core
 from mpsearch.allocation.limits import Conflict, check_floors
 from mpsearch.allocation.problem import Problem
@@ -29,6 +30,9 @@ class Ilp:
     exact swaps of one or two groups, and swept again. So "optimal" is proven by exact arithmetic
     on costs and rounding-safe bounds on losses, whatever the solver's tolerances, and holds to
     1e-9 of the loss above the unavoidable. With no *expansions* all is left to the solver.
+
+    Pairs of groups become columns of the program; where a sweep of the pairs' graph does not
+    prove the choice, the bound is the solver's, lowered by what its tolerances may hide.
     """
 
     time_limit_s: float = 60.0
@@ -40,12 +44,17 @@ class Ilp:
 
         Raises:
             Infeasible: no choice keeps to the limits; a `BelowFloor` where one limit is to blame.
+            Unsupported: the problem has a factor of interactions.
         """
+        factored(problem, "ilp")
         check_floors(problem)
         reachable = problem.binding().within_reach()
         if reachable is None:
             raise Conflict(problem, proven=True)
         reduced = reachable.problem.without_dominated()
+        if reduced.problem.pairs:
+            return paired.solve(problem, (reachable, reduced), solver=self.solver,
+                                seconds=self.time_limit_s, expansions=self.expansions)
         state = self._solve(State(core=Core.of(reduced.problem)).narrowed())
         if state.best is None:
             raise Conflict(problem, proven=state.closed, searched=self.time_limit_s)

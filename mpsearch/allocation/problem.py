@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpsearch.allocation import interactions, restrict
+from mpsearch.allocation.interactions import Matrix, Pair
 from mpsearch.allocation.rows import Row, checked, summed, tie_sources, total, undominated
-from mpsearch.core.errors import BadInput
+from mpsearch.core.errors import BadInput, Infeasible
 from mpsearch.core.types import ScoreTable
 
 
@@ -23,6 +25,10 @@ class Problem:
     holds such rows for every metric, and *limits* the most that each metric's sum may be.
     *metrics* and *groups* are names for messages; groups without names are called by their index.
 
+    *pairs* are added to the loss, and may forbid candidates to stand together. So is *factor*, of
+    which each row has a value for every candidate of every group, in order: two groups add twice
+    the product of their columns.
+
     Raises:
         BadInput: no group, rows that do not fit together, or a value that is not finite.
     """
@@ -32,6 +38,8 @@ class Problem:
     limits: tuple[float, ...] = ()
     metrics: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    factor: Matrix | None = None
 
     def __post_init__(self) -> None:
         if not len(self.costs) == len(self.limits) == len(self.metrics):
@@ -46,7 +54,10 @@ class Problem:
             if math.isnan(limit):
                 raise BadInput(f"the limit on {metric} is not a number")
         values: dict[str, Any] = {
-            "groups": names, "losses": losses, "limits": tuple(map(float, self.limits)),
+            "groups": names, "losses": losses,
+            "pairs": interactions.checked_pairs(self.pairs, sizes),
+            "factor": interactions.checked_factor(self.factor, sum(sizes)),
+            "limits": tuple(map(float, self.limits)),
             "costs": tuple(checked(metric, rows, names, sizes)
                            for metric, rows in zip(self.metrics, self.costs, strict=True))}
         for name, value in values.items():
@@ -54,23 +65,34 @@ class Problem:
 
     @classmethod
     def from_tables(cls, losses: ScoreTable, costs: Sequence[ScoreTable],
-                    limits: Sequence[float]) -> Problem:
+                    limits: Sequence[float], *, shrinkage: float = 0.0) -> Problem:
         """The problem of a table of losses and a table for each of *limits*.
 
+        The losses' interactions count *shrinkage* times: not at all, unless told otherwise.
+
         Raises:
-            BadInput: tables of different groups, or whatever the problem itself refuses.
+            BadInput: tables of different groups, a shrinkage that is not within 0 and 1, or
+                whatever the problem itself refuses.
         """
+        if not 0 <= shrinkage <= 1:
+            raise BadInput(f"interactions cannot count {shrinkage:g} times: say 0 to 1")
         for table in costs:
             if table.groups != losses.groups:
                 raise BadInput(f"the tables '{losses.metric}' and '{table.metric}' are about "
                                "different groups: make both from one search space")
         return cls(losses=_arrays(losses), costs=tuple(_arrays(table) for table in costs),
                    limits=tuple(limits), metrics=tuple(table.metric for table in costs),
-                   groups=losses.groups)
+                   groups=losses.groups,
+                   factor=np.array(losses.factor) * math.sqrt(shrinkage) if shrinkage else None)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many candidates each group has."""
+        return tuple(row.size for row in self.losses)
 
     def objective(self, choice: Sequence[int]) -> float:
         """Total loss of *choice* (a candidate index a group), correctly rounded."""
-        return total(self.losses, choice)
+        return interactions.objective(self.losses, self.pairs, self.factor, choice)
 
     def cost(self, metric: int, choice: Sequence[int]) -> float:
         """Total cost of *choice* on the metric of that index, correctly rounded."""
@@ -81,8 +103,9 @@ class Problem:
         return tuple(total(rows, choice) for rows in self.costs)
 
     def meets(self, choice: Sequence[int]) -> bool:
-        """Whether *choice* keeps to every limit, without any tolerance."""
-        return all(map(float.__le__, self.spent(choice), self.limits))
+        """Whether *choice* keeps to every limit, with no tolerance, and has no forbidden pair."""
+        return all(map(float.__le__, self.spent(choice), self.limits)) and not (
+            self.pairs and math.inf in interactions.terms(self.pairs, choice))
 
     def floor(self, metric: int) -> float:
         """Least total cost that a choice can have on the metric of that index."""
@@ -108,17 +131,40 @@ class Problem:
 
         Raises:
             BadInput: a group that does not exist, is in two sets, or has fewer or more candidates.
+            Infeasible: every candidate of tied groups is forbidden beside itself.
         """
-        sizes = [row.size for row in self.losses]
-        sources = tie_sources(sets, sizes)
+        sources = tie_sources(sets, self.sizes)
         names: dict[int, list[str]] = {}
         for name, source in zip(self.groups, sources, strict=True):
             names.setdefault(source, []).append(name)
-        problem = replace(self, losses=summed(self.losses, sources),
-                          costs=tuple(summed(rows, sources) for rows in self.costs),
-                          groups=tuple("+".join(names[source]) for source in sorted(names)))
-        kept = tuple(tuple(range(row.size)) for row in problem.losses)
-        return Derived(problem=problem, sources=sources, kept=kept)
+        rows = summed(self.losses, sources)
+        sizes = [row.size for row in rows]
+        pairs, beside = restrict.tied_pairs(self.pairs, sources, sizes)
+        factor, within = restrict.tied_factor(self.factor, sources, sizes)
+        groups = tuple("+".join(names[source]) for source in sorted(names))
+        for name, row in zip(groups, beside, strict=True):
+            if np.isinf(row).all():
+                raise Infeasible(f"the groups {name} cannot be tied: every candidate is "
+                                 "forbidden beside itself")
+        losses = tuple(row + np.where(np.isinf(pair), 0.0, pair) + cross for row, pair, cross
+                       in zip(rows, beside, within, strict=True))
+        whole = replace(self, losses=losses, groups=groups, pairs=pairs, factor=factor,
+                        costs=tuple(summed(rows, sources) for rows in self.costs))
+        allowed = whole.only([np.flatnonzero(np.isfinite(row)) for row in beside])
+        return replace(allowed, sources=sources)
+
+    def pin(self, group: int, candidate: int) -> Derived:
+        """The problem in which *group* has only this *candidate*, both indices.
+
+        Raises:
+            BadInput: there is no such group or candidate.
+        """
+        if not (0 <= group < len(self.losses) and 0 <= candidate < self.losses[group].size):
+            raise BadInput(f"cannot pin group {group} to candidate {candidate}: there are "
+                           f"{len(self.losses)} groups with {', '.join(map(str, self.sizes))} "
+                           "candidates, counted from 0")
+        return self.only([np.array([candidate]) if index == group else np.arange(size)
+                           for index, size in enumerate(self.sizes)])
 
     def within_reach(self) -> Derived | None:
         """The problem without candidates that break a limit even beside the cheapest of all others.
@@ -132,21 +178,27 @@ class Problem:
             for group, row in enumerate(rows):
                 masks[group] &= row - row.min() <= room
         kept = [np.flatnonzero(mask) for mask in masks]
-        return self._only(kept) if all(map(len, kept)) else None
+        return self.only(kept) if all(map(len, kept)) else None
 
     def without_dominated(self) -> Derived:
-        """The problem without candidates that another one matches in loss and in every cost.
+        """The problem without candidates that another one matches in loss, interactions, costs.
 
         Some best choice of the problem is still in it. Of equal candidates the first stays.
         """
-        return self._only([undominated([row, *(rows[group] for rows in self.costs)])
-                           for group, row in enumerate(self.losses)])
+        ends = np.cumsum(self.sizes)
+        return self.only([
+            undominated([row, *(rows[group] for rows in self.costs), *interactions.partners(
+                self.pairs, self.factor, group, slice(ends[group] - row.size, ends[group]))])
+            for group, row in enumerate(self.losses)])
 
-    def _only(self, kept: Sequence[NDArray[np.intp]]) -> Derived:
+    def only(self, kept: Sequence[NDArray[np.intp]]) -> Derived:
+        """The problem with only the candidates *kept*, in order, of each group."""
         rows = [tuple(row[keep] for row, keep in zip(table, kept, strict=True))
                 for table in (self.losses, *self.costs)]
-        return Derived(problem=replace(self, losses=rows[0], costs=tuple(rows[1:])),
-                       sources=tuple(range(len(kept))),
+        problem = replace(self, losses=rows[0], costs=tuple(rows[1:]),
+                          pairs=restrict.kept_pairs(self.pairs, kept),
+                          factor=restrict.kept_factor(self.factor, self.sizes, kept))
+        return Derived(problem=problem, sources=tuple(range(len(kept))),
                        kept=tuple(tuple(keep.tolist()) for keep in kept))
 
 

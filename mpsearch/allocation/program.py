@@ -13,13 +13,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mpsearch.allocation import linearised
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
+from mpsearch.allocation.shifted import shifted
 from mpsearch.core.errors import BadInput
 
 _TOLERANCES = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-10,
                "mip_feasibility_tolerance": 1e-9}
-_CLAIM = 2 * sum(_TOLERANCES.values())  # share of the largest loss, per group, not to be trusted
+_CLAIM = 2 * sum(_TOLERANCES.values())  # share of the largest loss, per term, not to be trusted
 _HALF = 0.5
 _WHOLE = 1_000_000  # limits of up to so many units stay whole numbers
 
@@ -28,7 +30,8 @@ _WHOLE = 1_000_000  # limits of up to so many units stay whole numbers
 class Answer:
     """What the solver said: a choice of the problem (if any), and a bound above the core's base.
 
-    The choice may exceed a limit by the solver's tolerance.
+    With pairs, the bound is above the sum of that base and the pairs' smallest values. The choice
+    may exceed a limit by the solver's tolerance.
     """
 
     choice: tuple[int, ...] | None
@@ -68,29 +71,40 @@ def prices(core: Core, *, solver: str, seconds: float) -> Floats | None:
 
 
 class _Model:
-    """PuLP's program of a core: one column a candidate of an open group, exactly one of each."""
+    """PuLP's program of a core: one column a candidate of an open group, exactly one of each.
+
+    Groups with pairs have columns too where nothing is open.
+    """
 
     def __init__(self, core: Core, margin: float, kind: Literal["Binary", "Continuous"]) -> None:
         import pulp
 
         self.core, self.kind = core, kind
-        self.scale = max((float(core.losses[group].max()) for group in core.open), default=0.0)
+        pairs, _ = shifted(core)
+        groups = sorted({*core.open, *(g for pair in pairs for g in (pair.first, pair.second))})
+        rows = [core.losses[group] for group in groups]
+        self.scale = max((float(row.max()) for row in rows), default=0.0)
+        self.scale = max(self.scale, linearised.largest(pairs))
         self.program = program = pulp.LpProblem("allocation", pulp.LpMinimize)
         self.columns = {
             group: [program.add_variable(f"x{group:06}_{place:06}", 0, 1, kind)
-                    for place in range(core.losses[group].size)] for group in core.open}
-        program += self._sum([core.losses[group] / (self.scale or 1.0) for group in core.open])
+                    for place in range(core.losses[group].size)] for group in groups}
+        program += self._sum([row / (self.scale or 1.0) for row in rows])
         for columns in self.columns.values():
             program += pulp.LpAffineExpression([(column, 1) for column in columns]) == 1
+        self.terms = len(groups) + linearised.couple(
+            program, self.columns, pairs, self.scale or 1.0)
         self.units: list[int] = []
         self.rows: list[Any] = []
         for metric, room in enumerate(core.room[:, 0].tolist()):
-            costs = [core.costs[group][:, metric, 0] for group in core.open]
+            costs = [core.costs[group][:, metric, 0] for group in groups]
             unit = int(np.gcd.reduce(np.concatenate(costs))) or 1
             unit = unit if room // unit <= _WHOLE else room
             self.units.append(unit)
             limit = room // unit * (1 - margin)
-            self.rows.append(self._sum([row / unit for row in costs]) <= limit)
+            # Twice the limit excludes as well as any more, and solvers drop huge coefficients.
+            beyond = 2.0 * max(1, room // unit)
+            self.rows.append(self._sum([np.minimum(row / unit, beyond) for row in costs]) <= limit)
             program += self.rows[-1]
 
     def _sum(self, rows: list[Floats]) -> Any:
@@ -131,4 +145,4 @@ class _Model:
         """HiGHS's own bound less what its tolerances may hide; other solvers tell none."""
         engine: Any = self.program.solverModel
         claim = engine.getInfo().mip_dual_bound if hasattr(engine, "getInfo") else -np.inf
-        return (float(claim) - _CLAIM * len(self.columns)) * self.scale
+        return (float(claim) - _CLAIM * self.terms) * self.scale

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpsearch.allocation import program
+from mpsearch.allocation.additive import additive
 from mpsearch.allocation.bound import ROUNDING, Floats, Relaxation, unit_weights
 from mpsearch.allocation.core import Core
 from mpsearch.allocation.limits import Conflict, check_floors
@@ -32,12 +33,14 @@ class Reduced:
     core: Core
 
     @classmethod
-    def of(cls, problem: Problem) -> Reduced:
-        """What is left of *problem*.
+    def of(cls, problem: Problem, name: str) -> Reduced:
+        """What is left of *problem*, for the allocator called *name*.
 
         Raises:
+            Unsupported: the problem has interactions.
             Infeasible: a limit is below its floor, or limits visibly exclude each other.
         """
+        additive(problem, name)
         check_floors(problem)
         reachable = problem.binding().within_reach()
         if reachable is None:

@@ -49,7 +49,7 @@ class Relaxed:
         Raises:
             Infeasible: no choice keeps to the limits; a `BelowFloor` where one limit is to blame.
         """
-        reduced = Reduced.of(problem)
+        reduced = Reduced.of(problem, "relaxed")
         core = reduced.core
         if not core.open or not len(core.room):
             return settled(reduced, core.least())

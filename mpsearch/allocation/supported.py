@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mpsearch.allocation.additive import additive
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import BadInput
@@ -49,7 +50,9 @@ def supported(problem: Problem) -> Supported:
 
     Raises:
         BadInput: the problem has no cost, or several.
+        Unsupported: it has interactions.
     """
+    additive(problem, "convex front")
     if len(problem.costs) != 1:
         raise BadInput(f"the convex front is that of one cost: the problem has "
                        f"{len(problem.costs)}")

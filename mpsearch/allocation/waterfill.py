@@ -42,7 +42,7 @@ class Waterfill:
         Raises:
             Infeasible: no choice keeps to the limits; a `BelowFloor` where one limit is to blame.
         """
-        reduced = Reduced.of(problem)
+        reduced = Reduced.of(problem, "waterfill")
         core, weightings = reduced.core, reduced.weightings()
         positions = [0] * len(core.losses)
         if weightings and core.open:

@@ -73,5 +73,6 @@ class Decoupled(EachGroup):
             return tuple(tuple(value / worst[family] for value in row)
                          for row, family in zip(rows, families, strict=True))
 
-        return replace(plain, families=families, segments=(), samples=(), values=share(plain.values),
+        return replace(plain, families=families, segments=(), samples=(),
+                       values=share(plain.values),
                        stderr=share(plain.stderr) if plain.stderr else None)

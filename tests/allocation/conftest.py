@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from mpsearch.allocation.interactions import Pair
 from mpsearch.allocation.problem import Problem
 
 
@@ -94,3 +96,43 @@ def dynamic_program():
 @pytest.fixture(scope="session")
 def model_like():
     return _model_like
+
+
+def _coupled_problem(seed, *, sizes=None, pairs=True, factor=None, decades=4.0, whole=False):
+    """A few groups, one or two budgets (or none), pairs of which some forbid, perhaps a factor."""
+    draw = np.random.default_rng(seed)
+    sizes = draw.integers(1, 5, draw.integers(2, 6)) if sizes is None else np.array(sizes)
+    budgets = int(draw.integers(0, 3))
+
+    def values(shape):
+        if whole:
+            return draw.integers(0, 3, shape).astype(float)
+        return draw.choice([-1, 1, 1], shape) * 10.0 ** draw.uniform(-decades, 0, shape)
+
+    unit = draw.choice([1.0, 0.1])
+    costs = tuple(tuple(draw.integers(1, 50, size) * unit for size in sizes)
+                  for _ in range(budgets))
+    target = [int(draw.integers(size)) for size in sizes]
+    limits = tuple(math.fsum(float(row[k]) for row, k in zip(rows, target, strict=True))
+                   for rows in costs)
+    tables = []
+    for i, j in itertools.combinations(range(len(sizes)), 2):
+        if pairs and (draw.random() < 0.5 or (i, j) == (0, 1)):
+            table = values((sizes[i], sizes[j])) * (draw.random() < 0.8) + 0.0
+            table[draw.random(table.shape) < 0.2] = np.inf
+            table[target[i], target[j]] = 1.0
+            tables.append(Pair(first=j, second=i, values=table.T))
+    with_factor = draw.random() < 0.3 if factor is None else factor
+    return Problem(losses=tuple(map(values, sizes)), costs=costs, limits=limits,
+                   metrics=tuple(f"metric{m}" for m in range(budgets)), pairs=tuple(tables),
+                   factor=values((2, sizes.sum())) if with_factor else None)
+
+
+@pytest.fixture(scope="session")
+def coupled_problem():
+    return _coupled_problem
+
+
+@pytest.fixture(scope="session")
+def least_of():
+    return _brute_force

@@ -63,3 +63,13 @@ def test_only_a_limit_that_binds_has_a_price(model_like):
 def test_an_unknown_solver_is_refused(model_like):
     with pytest.raises(BadInput, match="unknown solver 'abacus'"):
         program.solve(Core.of(model_like(0)), solver="abacus", seconds=1.0)
+
+
+@pytest.mark.parametrize("large", [1e12, 1e17])
+def test_costs_far_beyond_a_limit_exclude_their_candidates(large):
+    problem = Problem(
+        losses=(np.array([1.0, 0.0]), np.array([1.0, 0.0, 0.5])), metrics=("size",), limits=(3.0,),
+        costs=((np.array([1.0, large]), np.array([1.0, large, 2.0])),))
+    core = Core.of(problem)
+    assert program.solve(core, solver="HiGHS", seconds=10).choice == (0, 2)
+    assert program.prices(core, solver="HiGHS", seconds=10) is not None
