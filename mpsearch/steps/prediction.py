@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Prediction
@@ -50,6 +49,8 @@ class Correction:
 
         The intervals are those of a mean over *samples* new samples.
         """
+        from scipy import stats  # late: it takes longer to import than to answer from tables
+
         x = math.log(max(score, _TINY))
         xs = np.log(self.scores)
         value = float(np.polyval(self.coefficients, float(np.clip(x, xs.min(), xs.max()))))
@@ -134,6 +135,8 @@ def _increasing(coefficients: Vector, x: Vector) -> bool:
 
 
 def _drops(x: Vector, found: Sequence[Evaluation]) -> tuple[tuple[float, ...], float]:
+    from scipy import optimize
+
     losses = np.array([(each.float_top1 or 0.0) - (each.top1 or 0.0) for each in found])
     order = np.argsort(x, kind="stable")
     fitted = np.empty_like(losses)
