@@ -141,6 +141,9 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
            measure_points: Annotated[bool, typer.Option(
                "--measure/--no-measure", help="Run a handful of policies and the uniform ones on "
                "held-out data.")] = True,
+           picture: Annotated[bool | None, typer.Option(
+               "--picture/--no-picture", help="Draw the front. By default it is drawn where "
+               "policies were measured.")] = None,
            calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
            batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
            workspace: Place = Path(DEFAULT), output: Output = Path("pareto.json"),
@@ -162,7 +165,8 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
             evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed,
             memory=shell.parse_bytes(memory))
     shell.notes(front.notes)
-    files = shell.write_front(front, output)
+    drawn = bool(front.measured) if picture is None else picture
+    files = shell.write_front(front, output, picture=drawn)
     shell.answer(shell.front_data(front, files), as_json, shell.front_tables(front, files))
 
 

@@ -129,16 +129,16 @@ def write_result(result: Result, output: Path) -> list[Path]:
     return [output, *_front_files(result.front, Path(f"{stem}.json"), stem)]
 
 
-def write_front(front: Front, output: Path) -> list[Path]:
-    """Write a front's numbers and pictures."""
+def write_front(front: Front, output: Path, *, picture: bool = True) -> list[Path]:
+    """Write a front's numbers and, unless there is to be no *picture*, its pictures."""
     known = output.suffix in (".json", ".png", ".svg")
     stem = output.with_suffix("") if known else output
-    return _front_files(front, stem.with_name(f"{stem.name}.json"), stem)
+    return _front_files(front, stem.with_name(f"{stem.name}.json"), stem, picture=picture)
 
 
-def _front_files(front: Front, path: Path, stem: Path) -> list[Path]:
+def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) -> list[Path]:
     save_front(front, path)
-    return [path, *draw(front, stem)]
+    return [path, *draw(front, stem)] if picture else [path]
 
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
