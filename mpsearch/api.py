@@ -20,6 +20,7 @@ from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.policy import make_policy
 from mpsearch.steps.prediction import DEFAULT_POLICIES, correct, require_policies
 from mpsearch.steps.progress import silent
+from mpsearch.steps.relaxed import require_together
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, Request
 from mpsearch.steps.session import OBJECT, Session, open_session
 from mpsearch.steps.verify import Verification
@@ -86,7 +87,7 @@ def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, 
     if verify:
         measuring.require_data(session, [estimator])
     measured = measuring.measure(session, [estimator], progress,
-                                 check=lambda known: rows(budgets, known))
+                                 check=lambda known: require_together(rows(budgets, known)))
     allocation = allocating.allocate(measured, estimator, budgets, allocator)
     correction = None
     if verify:

@@ -15,6 +15,7 @@ from mpsearch.core.types import ScoreTable, Totals
 from mpsearch.steps.choice import Choice, totals_of
 from mpsearch.steps.limits import Row, rows
 from mpsearch.steps.measure import Measured
+from mpsearch.steps.relaxed import conflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +56,9 @@ def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
     try:
         selection: Selection = solve(problem)
     except Infeasible as error:
-        raise _conflict(limited) from error
+        raise conflict(problem, limited) from error
     return Allocation(
         measured=measured, estimator=estimator, budgets=tuple(limited), problem=problem,
         allocator={"name": allocator, **asdict(solve)}, selection=selection,
         totals=totals_of(measured, selection.choice, losses))
 
-
-def _conflict(limited: Sequence[Row]) -> Infeasible:
-    """Every budget can be met alone, which was checked before; the allocator found none for all."""
-    asked = " and ".join(str(row.budget) for row in limited)
-    return Infeasible(f"no choice of schemes meets {asked} together, though each can be met "
-                      "alone: raise one of them")

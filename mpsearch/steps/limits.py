@@ -86,14 +86,19 @@ def rows(budgets: Sequence[Budget], measured: Measured) -> list[Row]:
 
 
 def floor_text(row: Row) -> str:
-    """The floor as a budget that can be typed and met: rounded up, with the unit asked in."""
+    """The floor as a budget that can be typed and met."""
+    return limit_text(row, row.floor)
+
+
+def limit_text(row: Row, least: float) -> str:
+    """A budget that can be typed and is at least so much: rounded up, with the unit asked in."""
     unit = row.budget.text.lstrip("0123456789.eE+- ")
     per_unit = row.budget.limit / Budget.parse(f"1{unit}").limit
-    value = row.floor / (row.budget.limit / per_unit)
+    value = least / (row.budget.limit / per_unit)
     digits = max(0, 3 - math.floor(math.log10(value))) if value > 0 else 3
-    steps = math.ceil(value * 10**digits)
-    # Reading the text multiplies floats anew, which may round below the floor.
-    while Budget.parse(text := f"{Decimal(steps).scaleb(-digits):f}{unit}").limit < row.floor:
+    steps = max(1, math.ceil(value * 10**digits))
+    # Reading the text multiplies floats anew, which may round below what is needed.
+    while Budget.parse(text := f"{Decimal(steps).scaleb(-digits):f}{unit}").limit < least:
         steps += 1
     return text
 

@@ -9,7 +9,8 @@ from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput, Infeasible, Unsupported
 from mpsearch.core.types import ScoreTable, SearchSpace
 from mpsearch.steps.allocate import allocate
-from mpsearch.steps.limits import floor_text, rows
+from mpsearch.steps.limits import Row, floor_text, rows
+from mpsearch.steps.relaxed import conflict, require_together
 
 UNITS = ["bpw", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB", "BOPs", "kBOPs", "GBOPs", "TBOPs"]
 
@@ -120,8 +121,35 @@ def test_budgets_that_exclude_each_other_are_said_as_they_were_asked(make_space,
     measured = make_measured(make_space({"one": ((1, 64), menu)}))
     with pytest.raises(Infeasible) as caught:
         allocate(measured, "kl_probe", parsed("5bpw", "6.5kBOPs"))
-    assert "5bpw" in str(caught.value)
-    assert "6.5kBOPs" in str(caught.value)
+    asked, _, advice = str(caught.value).partition(": raise ")
+    assert "5bpw and 6.5kBOPs" in asked
+    sizes, operations = (measured.costs()[name].values[0] for name in ("size", "bops"))
+    size, less = (text.partition(" to ")[2] for text in advice.split(", or "))
+    assert Budget.parse(size).limit == pytest.approx(sizes[0] / 64, rel=1e-3)
+    assert Budget.parse(less).limit == pytest.approx(operations[1], rel=1e-3)
+    for each in (parsed(size, "6.5kBOPs"), parsed("5bpw", less)):
+        assert allocate(measured, "kl_probe", each).selection.status == "optimal"
+
+
+def test_budgets_of_which_raising_one_is_not_enough():
+    """Three schemes, each cheap in one respect only."""
+    limited = [Row(budget=budget, per=1, offset=0, table=ScoreTable(
+        metric=budget.metric, unit="", groups=("all",),
+        values=(tuple(0.0 if k == m else 10.0 for k in range(3)),)))
+        for m, budget in enumerate(parsed("5bpw", "5B", "5BOPs"))]
+    with pytest.raises(Infeasible, match="raising one of them is not enough: raise") as caught:
+        require_together(limited)
+    raised = str(caught.value).rpartition(": raise ")[2].split(" and ")
+    assert len(raised) == 2
+    assert all(text.split(" to ")[1].startswith("10") for text in raised)
+
+
+def test_an_allocator_that_gives_up_is_not_believed(two_layers, make_measured):
+    """The advice is to take an exact one where there is a choice after all."""
+    limited = rows(parsed("5bpw", "90kBOPs"), make_measured(two_layers))
+    problem = Problem.from_tables(limited[0].table, [row.table for row in limited],
+                                  [row.limit for row in limited])
+    assert "there is one: use ilp" in str(conflict(problem, limited))
 
 
 def test_an_unknown_allocator_is_named(two_layers, make_measured):
