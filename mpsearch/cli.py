@@ -200,10 +200,14 @@ def run(policy: PolicyFile, model: Annotated[str | None, typer.Option(
 def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
          against: Annotated[Path | None, typer.Option(
              help="Another policy: show the layers that differ.")] = None,
+         why: Annotated[str | None, typer.Option(
+             metavar="LAYER=SCHEME", help="What it would cost to pin this layer to this scheme, as "
+             "head=W8.")] = None,
          workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
     """Show why each layer got its bits.
 
-    Its share of the predicted loss, and what the next bits would buy.
+    Its share of the predicted loss, what the next bits would buy, which scheme came second, and
+    what more of each budget would save.
     """
     from mpsearch.core.types import Policy
     from mpsearch.workspace import Workspace
@@ -214,7 +218,8 @@ def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
         shell.answer(shell.diff_data(here, there), as_json,
                      shell.diff_tables(here, there, str(policy), str(against)))
         return
-    data, tables = shell.explained(here, Workspace(workspace))
+    place = Workspace(workspace)
+    data, tables = shell.pinned(here, place, why) if why else shell.explained(here, place)
     shell.answer(data, as_json, tables)
 
 

@@ -13,7 +13,7 @@ from mpsearch.core import io
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
-from mpsearch.report import table
+from mpsearch.report import prices, table
 from mpsearch.report.front import Front, MeasuredPoint, save_front
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.picture import draw
@@ -151,6 +151,7 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
     measured = result.allocation.measured
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
             "bound": selection.bound, "objective": selection.objective,
+            "prices": policy.provenance["allocator"]["prices"],
             "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
             "prediction": io.to_data(policy.prediction) if policy.prediction else None,
             "verification": policy.provenance["verification"],
@@ -167,7 +168,8 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     outcome = table.Outcome(totals=result.policy.totals, bound=allocation.selection.bound,
                             status=allocation.selection.status, unit=allocation.losses.unit,
                             prediction=result.policy.prediction)
-    parts: list[Grid | str] = [table.budgets(rows), table.outcome(outcome)]
+    parts: list[Grid | str] = [table.budgets(rows), prices.prices(allocation.prices()),
+                               table.outcome(outcome)]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
                     if c.against}
@@ -228,17 +230,37 @@ def evaluation_tables(policy: Policy, evaluation: Evaluation) -> Tables:
 
 
 def explained(policy: Policy, workspace: Workspace) -> tuple[dict[str, Any], Tables]:
-    """What `show` prints: a row a layer."""
+    """What `show` prints: a row a layer, and what the budgets are worth."""
     from mpsearch.steps.explain import explain
 
-    rows, unit = explain(policy, workspace)
-    data = {"model": io.to_data(policy.model), "totals": io.to_data(policy.totals), "unit": unit,
-            "layers": [io.to_data(row) for row in rows]}
-    parts: list[Grid | str] = [table.layers(rows, unit=unit or "loss")]
-    if not unit:
+    found = explain(policy, workspace)
+    data = {"model": io.to_data(policy.model), "totals": io.to_data(policy.totals),
+            "unit": found.unit, "prices": [_price(row) for row in found.prices],
+            "layers": [io.to_data(row) for row in found.layers]}
+    parts: list[Grid | str] = [table.layers(found.layers, unit=found.unit or "loss")]
+    if found.prices:
+        parts.append(prices.prices(found.prices))
+    if not found.unit:
         parts.append(f"{workspace.root} does not hold the scores this policy was made from: give "
                      "--workspace to see shares and gains")
     return data, parts
+
+
+def _price(row: prices.PriceRow) -> dict[str, Any]:
+    return {"budget": row.budget, "price": row.price, "unit": row.unit, "slack": row.slack,
+            "binds": row.binds}
+
+
+def pinned(policy: Policy, workspace: Workspace, text: str) -> tuple[dict[str, Any], Tables]:
+    """What `show --why` prints: the price of one pin."""
+    from mpsearch.steps.why import why_not
+
+    found = why_not(policy, workspace, text)
+    data = {"layer": found.layer, "scheme": str(found.scheme), "unit": found.unit,
+            "best": found.best, "pinned": found.pinned, "cost": found.cost, "here": found.here,
+            "proven": found.proven, "changes": {
+                name: [str(side) for side in pair] for name, pair in found.changes.items()}}
+    return data, [prices.pin(found)]
 
 
 def diff_data(here: Policy, there: Policy) -> dict[str, Any]:

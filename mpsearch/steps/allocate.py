@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mpsearch import plugins
+from mpsearch.allocation.prices import prices
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import Infeasible
 from mpsearch.core.types import ScoreTable, Totals
+from mpsearch.report.prices import PriceRow
 from mpsearch.steps.choice import Choice, totals_of
 from mpsearch.steps.limits import Row, rows
 from mpsearch.steps.measure import Measured
+from mpsearch.steps.prices import price_rows
 from mpsearch.steps.relaxed import conflict
 
 
@@ -38,6 +41,11 @@ class Allocation:
     def meets(self, choice: Choice) -> bool:
         """Whether another choice keeps to every budget too."""
         return self.problem.meets(choice)
+
+    def prices(self) -> tuple[PriceRow, ...]:
+        """What more of every budget would save, and what the choice leaves over of it."""
+        return price_rows(self.budgets, self.problem, prices(self.problem), self.losses.unit,
+                          self.selection.choice)
 
 
 def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
