@@ -93,6 +93,15 @@ def measure(model: Model = None, weights: Weights = None, data: Data = None,
 def allocate(budget: Annotated[list[str] | None, typer.Option(
                  "--budget", "-b", metavar="BUDGET",
                  help="4.5bpw, 3.2MiB, 5GBOPs; repeat for several.")] = None,
+             tolerance: Annotated[str | None, typer.Option(
+                 "--tolerance", "-t", metavar="LOSS", help="The smallest policy that loses no more "
+                 "than this, measured: 0.01 or 1% of top-1, 0.05kl nats. Budgets still hold.")
+             ] = None,
+             minimise: Annotated[str, typer.Option(
+                 help="What --tolerance makes small: size or bops.")] = "size",
+             judge: Annotated[str, typer.Option(
+                 help="Samples that decide on --tolerance: calibration or evaluation.")
+             ] = "calibration",
              model: Model = None, weights: Weights = None, data: Data = None,
              space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
              allocator: Allocator = "ilp",
@@ -109,7 +118,7 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
              batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
              workspace: Place = Path(DEFAULT), output: Output = Path("policy.json"),
              as_json: Json = False) -> None:
-    """Pick one scheme a layer within a budget.
+    """Pick one scheme a layer within a budget, or the smallest policy within a tolerance.
 
     The policy and every uniform one of the same budget run on held-out data; the better one is
     written, with the predicted front and its picture.
@@ -120,9 +129,10 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
     require_writable(output)
     with shell.workers(jobs):
         result = api.allocate(
-            budget or [], model or DEFAULT_MODEL, estimator=estimator, allocator=allocator,
-            verify=verify, keep=keep, calibration_policies=calibration_policies,
-            workspace=str(workspace), progress=bar, weights=weights, data=data, space=space,
+            budget or [], model or DEFAULT_MODEL, tolerance=tolerance, minimise=minimise,
+            judge=judge, estimator=estimator, allocator=allocator, verify=verify, keep=keep,
+            calibration_policies=calibration_policies, workspace=str(workspace), progress=bar,
+            weights=weights, data=data, space=space,
             calibration_samples=calibration_samples, evaluation_samples=evaluation_samples,
             batch_size=batch_size, seed=seed, memory=shell.parse_bytes(memory))
     shell.notes(result.allocation.measured.record.notes)

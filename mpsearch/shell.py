@@ -152,6 +152,7 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
             "bound": selection.bound, "objective": selection.objective,
             "prices": policy.provenance["allocator"]["prices"],
+            "tolerance": policy.provenance["tolerance"],
             "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
             "prediction": io.to_data(policy.prediction) if policy.prediction else None,
             "verification": policy.provenance["verification"],
@@ -176,6 +177,8 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
         parts += [table.comparison(table.Comparison(
             points=result.front.measured, chosen=result.verification.winner.label,
             verdicts=verdicts)), _verdict(result)]
+    if allocation.tolerated is not None:
+        parts.append(prices.tolerated(allocation.tolerated, result.policy.evaluation))
     return [*parts, f"wrote {', '.join(map(str, files))}"]
 
 

@@ -1,10 +1,11 @@
-"""Tables about what could have been decided otherwise: prices of budgets, and of one pin."""
+"""What a decision costs: prices of budgets and of one pin, and what a tolerance came to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mpsearch.core.types import Scheme
+from mpsearch.core.tolerance import Tolerance, Tolerated
+from mpsearch.core.types import Evaluation, Scheme
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import NOTHING, number
 
@@ -77,3 +78,16 @@ def pin(found: Pin) -> Grid:
     changed = [(name, f"{before} to {after}") for name, (before, after) in found.changes.items()]
     return Grid(title=f"{found.layer} at {found.scheme}", columns=words("") + numbers("value"),
                 rows=(*facts, *changed), strong=frozenset({2}))
+
+
+def tolerated(found: Tolerated, held_out: Evaluation | None) -> str:
+    """One line: what was tolerated, what the policy loses, and whether that holds elsewhere."""
+    unit = " nats" if found.metric == "kl" else " of top-1"
+    line = (f"smallest {found.minimised} within the tolerance {found.tolerance}: it loses "
+            f"{number(found.reached)}{unit} on {found.samples} {found.split} samples, found with "
+            f"{found.policies} policies measured")
+    if held_out is None or found.split == "evaluation":
+        return line
+    loss = Tolerance.parse(found.tolerance).loss(held_out)
+    verdict = "within it there too" if loss <= found.limit else "beyond it there"
+    return f"{line}; {number(loss)}{unit} on {held_out.samples} held-out samples, {verdict}"

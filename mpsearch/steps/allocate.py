@@ -12,10 +12,11 @@ from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import Infeasible
+from mpsearch.core.tolerance import Tolerated
 from mpsearch.core.types import ScoreTable, Totals
 from mpsearch.report.prices import PriceRow
 from mpsearch.steps.choice import Choice, totals_of
-from mpsearch.steps.limits import Row, rows
+from mpsearch.steps.limits import Row, require_budgets, rows
 from mpsearch.steps.measure import Measured
 from mpsearch.steps.prices import price_rows
 from mpsearch.steps.relaxed import conflict
@@ -23,7 +24,10 @@ from mpsearch.steps.relaxed import conflict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """A solved problem: what was asked, what was chosen, and what is proven about it."""
+    """A solved problem: what was asked, what was chosen, and what is proven about it.
+
+    *tolerated* says how a tolerance was answered; the first budget is then what the answer costs.
+    """
 
     measured: Measured
     estimator: str
@@ -32,6 +36,7 @@ class Allocation:
     problem: Problem
     selection: Selection
     totals: Totals
+    tolerated: Tolerated | None = None
 
     @property
     def losses(self) -> ScoreTable:
@@ -56,6 +61,7 @@ def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
         Infeasible: a budget, or all of them together, cannot be met.
         BadInput: no budget.
     """
+    require_budgets(budgets)
     limited = rows(budgets, measured)
     losses = measured.tables[estimator]
     problem = Problem.from_tables(losses, [row.table for row in limited],

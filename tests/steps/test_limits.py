@@ -40,7 +40,6 @@ def test_operations_are_as_they_are_counted(two_layers, make_measured):
 
 
 @pytest.mark.parametrize(("texts", "error", "words"), [
-    ([], BadInput, "at least one budget"),
     (["4ms"], Unsupported, "4ms is a latency"),
     (["8bpw", "1bpw"], Infeasible, "1bpw cannot be met"),
     (["1KB", "100B"], Infeasible, "100B cannot be met"),
@@ -48,6 +47,11 @@ def test_operations_are_as_they_are_counted(two_layers, make_measured):
 def test_what_cannot_be_a_limit(two_layers, make_measured, texts, error, words):
     with pytest.raises(error, match=words):
         rows(parsed(*texts), make_measured(two_layers))
+
+
+def test_no_budget_is_no_problem(two_layers, make_measured):
+    with pytest.raises(BadInput, match="at least one budget"):
+        allocate(make_measured(two_layers), "kl_probe", [])
 
 
 def test_bits_per_weight_need_weights(make_measured):
