@@ -24,6 +24,7 @@ from mpsearch.steps.progress import silent
 from mpsearch.steps.relaxed import require_together
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, Request
 from mpsearch.steps.session import OBJECT, Session, open_session
+from mpsearch.steps.surfaces import surface_of
 from mpsearch.steps.tolerance import Wanted, tolerate
 from mpsearch.steps.verify import Verification
 from mpsearch.steps.verify import verify as verifying
@@ -33,16 +34,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mpsearch.report.front import Front
+    from mpsearch.report.surface import Surface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """An answered budget: the policy, how it was found, how it was verified, and the front."""
+    """An answered budget: the policy, how it was found, how it was verified, and the front.
+
+    *surface* is the front of two costs where budgets limit two.
+    """
 
     policy: Policy
     allocation: allocating.Allocation
     verification: Verification | None
     front: Front | None
+    surface: Surface | None = None
 
 
 def measure(model: str | nn.Module | None = None, *, estimators: Sequence[str] = (
@@ -108,8 +114,9 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
             correction = correct(session, curve, progress, calibration_policies)
     verification = verifying(session, allocation, progress, keep=keep) if verify else None
     front = front_of(session, allocation, verification) if verification else None
+    surface = surface_of(allocation, session.request.model) if verify else None
     return Result(policy=make_policy(session.request, allocation, verification, correction),
-                  allocation=allocation, verification=verification, front=front)
+                  allocation=allocation, verification=verification, front=front, surface=surface)
 
 
 def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = None,

@@ -17,6 +17,7 @@ from mpsearch.report import prices, table
 from mpsearch.report.front import Front, MeasuredPoint, save_front
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.picture import draw
+from mpsearch.report.surface import draw_surface, save_surface
 from mpsearch.report.units import number, percent, with_error
 
 if TYPE_CHECKING:
@@ -121,12 +122,17 @@ def measured_tables(measured: Measured) -> Tables:
 
 
 def write_result(result: Result, output: Path) -> list[Path]:
-    """Write the policy, and beside it the front and its pictures if there is one."""
+    """Write the policy, and beside it the fronts and their pictures where there are any."""
     result.policy.save(str(output))
-    if result.front is None:
-        return [output]
-    stem = output.with_name(f"{output.stem}.front")
-    return [output, *_front_files(result.front, Path(f"{stem}.json"), stem)]
+    files = [output]
+    if result.front is not None:
+        stem = output.with_name(f"{output.stem}.front")
+        files += _front_files(result.front, Path(f"{stem}.json"), stem)
+    if result.surface is not None:
+        stem = output.with_name(f"{output.stem}.costs")
+        save_surface(result.surface, f"{stem}.json")
+        files += [Path(f"{stem}.json"), *draw_surface(result.surface, stem)]
+    return files
 
 
 def write_front(front: Front, output: Path, *, picture: bool = True) -> list[Path]:
