@@ -18,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from mpsearch.allocation.bound import Floats, hull
+from mpsearch.allocation.duals import solve_duals
 from mpsearch.allocation.limits import check_floors
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.rows import Row
@@ -126,25 +127,20 @@ def _value(problem: Problem, values: Floats) -> float:
 
 
 def _program(problem: Problem, metrics: Sequence[int]) -> Floats:
-    """The dual variables of the relaxation's limits on *metrics*, as HiGHS finds them."""
-    from scipy import optimize, sparse  # late: one budget needs none of it
+    """The dual variables of the relaxation's limits on *metrics*, as HiGHS finds them.
 
-    group = np.repeat(np.arange(len(problem.losses)), [row.size for row in problem.losses])
-    candidate = np.arange(group.size)
-    one_each = sparse.csr_array((np.ones(group.size), (group, candidate)))
+    Losses and costs count from each group's least, in units of the largest of them.
+    """
     losses = np.concatenate([row - row.min() for row in problem.losses])
-    loss_unit = float(losses.max()) or 1.0
-    costs = [np.concatenate([row - row.min() for row in problem.costs[metric]])
-             for metric in metrics]
-    units = np.array([float(row.max()) for row in costs])
+    costs = np.stack([np.concatenate([row - row.min() for row in problem.costs[metric]])
+                      for metric in metrics])
+    loss_unit, units = float(losses.max()) or 1.0, costs.max(axis=1)
     room = np.array([problem.limits[metric] - problem.floor(metric) for metric in metrics])
-    found = optimize.linprog(
-        losses / loss_unit, A_ub=np.stack(costs) / units[:, None], b_ub=room / units,
-        A_eq=one_each, b_eq=np.ones(len(problem.losses)), method="highs",
-        options={"dual_feasibility_tolerance": 1e-10, "primal_feasibility_tolerance": 1e-10})
+    duals = solve_duals(losses / loss_unit, costs / units[:, None], room / units,
+                        [row.size for row in problem.losses])
     values = np.zeros(len(problem.limits))
-    if found.status == 0:  # otherwise the limits exclude each other, and no price is enough
-        values[list(metrics)] = np.maximum(0.0, -found.ineqlin.marginals) * loss_unit / units
+    if duals is not None:  # otherwise the limits exclude each other, and no price is enough
+        values[list(metrics)] = duals * loss_unit / units
     return values
 
 
