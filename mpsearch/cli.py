@@ -118,7 +118,7 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
              batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
              workspace: Place = Path(DEFAULT), output: Output = Path("policy.json"),
              as_json: Json = False) -> None:
-    """Pick one scheme a layer within a budget, or the smallest policy within a tolerance.
+    """Pick one scheme a layer within a budget or tolerance.
 
     The policy and every uniform one of the same budget run on held-out data; the better one is
     written, with the predicted front and its picture.
