@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mpsearch import plugins
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
+from mpsearch.core.tolerance import Tolerance
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
@@ -20,8 +21,11 @@ from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.policy import make_policy
 from mpsearch.steps.prediction import DEFAULT_POLICIES, correct, require_policies
 from mpsearch.steps.progress import silent
+from mpsearch.steps.relaxed import require_together
 from mpsearch.steps.request import DEFAULT_ESTIMATOR, Request
 from mpsearch.steps.session import OBJECT, Session, open_session
+from mpsearch.steps.surfaces import surface_of
+from mpsearch.steps.tolerance import Wanted, tolerate
 from mpsearch.steps.verify import Verification
 from mpsearch.steps.verify import verify as verifying
 from mpsearch.workspace import DEFAULT, Workspace
@@ -30,16 +34,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mpsearch.report.front import Front
+    from mpsearch.report.surface import Surface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """An answered budget: the policy, how it was found, how it was verified, and the front."""
+    """An answered budget: the policy, how it was found, how it was verified, and the front.
+
+    *surface* is the front of two costs where budgets limit two.
+    """
 
     policy: Policy
     allocation: allocating.Allocation
     verification: Verification | None
     front: Front | None
+    surface: Surface | None = None
 
 
 def measure(model: str | nn.Module | None = None, *, estimators: Sequence[str] = (
@@ -59,35 +68,44 @@ def measure(model: str | nn.Module | None = None, *, estimators: Sequence[str] =
                              progress)
 
 
-def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
+def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = None, *,
+             tolerance: str | None = None, minimise: str = "size", judge: str = "calibration",
              estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", verify: bool = True,
              keep: bool = False, calibration_policies: int = DEFAULT_POLICIES,
              workspace: str = DEFAULT, progress: ProgressBar = silent,
              **options: Any) -> Result:
     """Find the policy of least predicted loss within *budget*, and check it against uniform.
 
-    *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, or several of them. With *verify* the
-    policy and every uniform one of the same budget run on held-out data; a uniform one that is
-    better beyond noise is returned instead, unless *keep*. Before that, *calibration_policies* of
-    the front run on the calibration data, so that the policy says what KL and accuracy loss its
-    score stands for; 0 does without. *model* and *options* are those of `measure`.
+    *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, or several of them. With a *tolerance*
+    (``"0.01"`` or ``"1%"`` of top-1, ``"0.05kl"`` nats) it is instead the policy of least
+    *minimise* (``"size"`` or ``"bops"``) whose loss, measured on the *judge* samples, stays within
+    it; budgets still hold. With *verify* the policy and every uniform one of the same budget run
+    on held-out data; a uniform one that is better beyond noise is returned instead, unless *keep*.
+    Before that, *calibration_policies* of the front run on the calibration data, so that the
+    policy says what KL and accuracy loss its score stands for; 0 does without. *model* and
+    *options* are those of `measure`.
 
     Raises:
         BadInput: anything about the inputs that cannot be used.
-        Infeasible: the budget is out of reach; the message names what is not.
+        Infeasible: the budget or tolerance is out of reach; the message names what is not.
     """
     texts = [budget] if isinstance(budget, str) else list(budget)
     budgets = [Budget.parse(text) for text in texts]
-    require_budgets(budgets)
+    wanted = None if tolerance is None else Wanted(
+        tolerance=Tolerance.parse(tolerance), minimise=minimise, judge=judge)
+    require_budgets(budgets, needed=wanted is None)
     require_policies(calibration_policies)
     estimator = plugins.canonical("estimator", estimator)
     plugins.load("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
-    if verify:
+    if verify or wanted:
         measuring.require_data(session, [estimator])
-    measured = measuring.measure(session, [estimator], progress,
-                                 check=lambda known: rows(budgets, known))
-    allocation = allocating.allocate(measured, estimator, budgets, allocator)
+    measured = measuring.measure(
+        session, [estimator], progress, check=lambda known: require_together(rows(budgets, known)))
+    allocation = (
+        allocating.allocate(measured, estimator, budgets, allocator) if wanted is None else
+        tolerate(session, measured, estimator, budgets, wanted, allocator=allocator,
+                 progress=progress))
     correction = None
     if verify:
         allocation = couple(session, allocation, progress)
@@ -96,8 +114,9 @@ def allocate(budget: str | Iterable[str], model: str | nn.Module | None = None, 
             correction = correct(session, curve, progress, calibration_policies)
     verification = verifying(session, allocation, progress, keep=keep) if verify else None
     front = front_of(session, allocation, verification) if verification else None
+    surface = surface_of(allocation, session.request.model) if verify else None
     return Result(policy=make_policy(session.request, allocation, verification, correction),
-                  allocation=allocation, verification=verification, front=front)
+                  allocation=allocation, verification=verification, front=front, surface=surface)
 
 
 def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = None,

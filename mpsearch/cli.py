@@ -93,6 +93,15 @@ def measure(model: Model = None, weights: Weights = None, data: Data = None,
 def allocate(budget: Annotated[list[str] | None, typer.Option(
                  "--budget", "-b", metavar="BUDGET",
                  help="4.5bpw, 3.2MiB, 5GBOPs; repeat for several.")] = None,
+             tolerance: Annotated[str | None, typer.Option(
+                 "--tolerance", "-t", metavar="LOSS", help="The smallest policy that loses no more "
+                 "than this, measured: 0.01 or 1% of top-1, 0.05kl nats. Budgets still hold.")
+             ] = None,
+             minimise: Annotated[str, typer.Option(
+                 help="What --tolerance makes small: size or bops.")] = "size",
+             judge: Annotated[str, typer.Option(
+                 help="Samples that decide on --tolerance: calibration or evaluation.")
+             ] = "calibration",
              model: Model = None, weights: Weights = None, data: Data = None,
              space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
              allocator: Allocator = "ilp",
@@ -109,7 +118,7 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
              batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
              workspace: Place = Path(DEFAULT), output: Output = Path("policy.json"),
              as_json: Json = False) -> None:
-    """Pick one scheme a layer within a budget.
+    """Pick one scheme a layer within a budget or tolerance.
 
     The policy and every uniform one of the same budget run on held-out data; the better one is
     written, with the predicted front and its picture.
@@ -120,9 +129,10 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
     require_writable(output)
     with shell.workers(jobs):
         result = api.allocate(
-            budget or [], model or DEFAULT_MODEL, estimator=estimator, allocator=allocator,
-            verify=verify, keep=keep, calibration_policies=calibration_policies,
-            workspace=str(workspace), progress=bar, weights=weights, data=data, space=space,
+            budget or [], model or DEFAULT_MODEL, tolerance=tolerance, minimise=minimise,
+            judge=judge, estimator=estimator, allocator=allocator, verify=verify, keep=keep,
+            calibration_policies=calibration_policies, workspace=str(workspace), progress=bar,
+            weights=weights, data=data, space=space,
             calibration_samples=calibration_samples, evaluation_samples=evaluation_samples,
             batch_size=batch_size, seed=seed, memory=shell.parse_bytes(memory))
     shell.notes(result.allocation.measured.record.notes)
@@ -141,6 +151,9 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
            measure_points: Annotated[bool, typer.Option(
                "--measure/--no-measure", help="Run a handful of policies and the uniform ones on "
                "held-out data.")] = True,
+           picture: Annotated[bool | None, typer.Option(
+               "--picture/--no-picture", help="Draw the front. By default it is drawn where "
+               "policies were measured.")] = None,
            calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
            batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
            workspace: Place = Path(DEFAULT), output: Output = Path("pareto.json"),
@@ -162,7 +175,8 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
             evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed,
             memory=shell.parse_bytes(memory))
     shell.notes(front.notes)
-    files = shell.write_front(front, output)
+    drawn = bool(front.measured) if picture is None else picture
+    files = shell.write_front(front, output, picture=drawn)
     shell.answer(shell.front_data(front, files), as_json, shell.front_tables(front, files))
 
 
@@ -196,10 +210,14 @@ def run(policy: PolicyFile, model: Annotated[str | None, typer.Option(
 def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
          against: Annotated[Path | None, typer.Option(
              help="Another policy: show the layers that differ.")] = None,
+         why: Annotated[str | None, typer.Option(
+             metavar="LAYER=SCHEME", help="What it would cost to pin this layer to this scheme, as "
+             "head=W8.")] = None,
          workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
     """Show why each layer got its bits.
 
-    Its share of the predicted loss, and what the next bits would buy.
+    Its share of the predicted loss, what the next bits would buy, which scheme came second, and
+    what more of each budget would save.
     """
     from mpsearch.core.types import Policy
     from mpsearch.workspace import Workspace
@@ -210,7 +228,8 @@ def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
         shell.answer(shell.diff_data(here, there), as_json,
                      shell.diff_tables(here, there, str(policy), str(against)))
         return
-    data, tables = shell.explained(here, Workspace(workspace))
+    place = Workspace(workspace)
+    data, tables = shell.pinned(here, place, why) if why else shell.explained(here, place)
     shell.answer(data, as_json, tables)
 
 

@@ -75,8 +75,12 @@ _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0
 
 
 @cache
+def _installed() -> Any:
+    return entry_points()  # reads the metadata of every installed package, so once for all kinds
+
+
 def _external(kind: str) -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=f"mpsearch.{kind}")}
+    return {point.name: point.value for point in _installed().select(group=f"mpsearch.{kind}")}
 
 
 def names(kind: str) -> list[str]:

@@ -13,10 +13,11 @@ from mpsearch.core import io
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
-from mpsearch.report import table
+from mpsearch.report import prices, table
 from mpsearch.report.front import Front, MeasuredPoint, save_front
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.picture import draw
+from mpsearch.report.surface import draw_surface, save_surface
 from mpsearch.report.units import number, percent, with_error
 
 if TYPE_CHECKING:
@@ -121,24 +122,29 @@ def measured_tables(measured: Measured) -> Tables:
 
 
 def write_result(result: Result, output: Path) -> list[Path]:
-    """Write the policy, and beside it the front and its pictures if there is one."""
+    """Write the policy, and beside it the fronts and their pictures where there are any."""
     result.policy.save(str(output))
-    if result.front is None:
-        return [output]
-    stem = output.with_name(f"{output.stem}.front")
-    return [output, *_front_files(result.front, Path(f"{stem}.json"), stem)]
+    files = [output]
+    if result.front is not None:
+        stem = output.with_name(f"{output.stem}.front")
+        files += _front_files(result.front, Path(f"{stem}.json"), stem)
+    if result.surface is not None:
+        stem = output.with_name(f"{output.stem}.costs")
+        save_surface(result.surface, f"{stem}.json")
+        files += [Path(f"{stem}.json"), *draw_surface(result.surface, stem)]
+    return files
 
 
-def write_front(front: Front, output: Path) -> list[Path]:
-    """Write a front's numbers and pictures."""
+def write_front(front: Front, output: Path, *, picture: bool = True) -> list[Path]:
+    """Write a front's numbers and, unless there is to be no *picture*, its pictures."""
     known = output.suffix in (".json", ".png", ".svg")
     stem = output.with_suffix("") if known else output
-    return _front_files(front, stem.with_name(f"{stem.name}.json"), stem)
+    return _front_files(front, stem.with_name(f"{stem.name}.json"), stem, picture=picture)
 
 
-def _front_files(front: Front, path: Path, stem: Path) -> list[Path]:
+def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) -> list[Path]:
     save_front(front, path)
-    return [path, *draw(front, stem)]
+    return [path, *draw(front, stem)] if picture else [path]
 
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
@@ -151,6 +157,8 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
     measured = result.allocation.measured
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
             "bound": selection.bound, "objective": selection.objective,
+            "prices": policy.provenance["allocator"]["prices"],
+            "tolerance": policy.provenance["tolerance"],
             "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
             "prediction": io.to_data(policy.prediction) if policy.prediction else None,
             "verification": policy.provenance["verification"],
@@ -167,13 +175,16 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     outcome = table.Outcome(totals=result.policy.totals, bound=allocation.selection.bound,
                             status=allocation.selection.status, unit=allocation.losses.unit,
                             prediction=result.policy.prediction)
-    parts: list[Grid | str] = [table.budgets(rows), table.outcome(outcome)]
+    parts: list[Grid | str] = [table.budgets(rows), prices.prices(allocation.prices()),
+                               table.outcome(outcome)]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
                     if c.against}
         parts += [table.comparison(table.Comparison(
             points=result.front.measured, chosen=result.verification.winner.label,
             verdicts=verdicts)), _verdict(result)]
+    if allocation.tolerated is not None:
+        parts.append(prices.tolerated(allocation.tolerated, result.policy.evaluation))
     return [*parts, f"wrote {', '.join(map(str, files))}"]
 
 
@@ -228,17 +239,37 @@ def evaluation_tables(policy: Policy, evaluation: Evaluation) -> Tables:
 
 
 def explained(policy: Policy, workspace: Workspace) -> tuple[dict[str, Any], Tables]:
-    """What `show` prints: a row a layer."""
+    """What `show` prints: a row a layer, and what the budgets are worth."""
     from mpsearch.steps.explain import explain
 
-    rows, unit = explain(policy, workspace)
-    data = {"model": io.to_data(policy.model), "totals": io.to_data(policy.totals), "unit": unit,
-            "layers": [io.to_data(row) for row in rows]}
-    parts: list[Grid | str] = [table.layers(rows, unit=unit or "loss")]
-    if not unit:
+    found = explain(policy, workspace)
+    data = {"model": io.to_data(policy.model), "totals": io.to_data(policy.totals),
+            "unit": found.unit, "prices": [_price(row) for row in found.prices],
+            "layers": [io.to_data(row) for row in found.layers]}
+    parts: list[Grid | str] = [table.layers(found.layers, unit=found.unit or "loss")]
+    if found.prices:
+        parts.append(prices.prices(found.prices))
+    if not found.unit:
         parts.append(f"{workspace.root} does not hold the scores this policy was made from: give "
                      "--workspace to see shares and gains")
     return data, parts
+
+
+def _price(row: prices.PriceRow) -> dict[str, Any]:
+    return {"budget": row.budget, "price": row.price, "unit": row.unit, "slack": row.slack,
+            "binds": row.binds}
+
+
+def pinned(policy: Policy, workspace: Workspace, text: str) -> tuple[dict[str, Any], Tables]:
+    """What `show --why` prints: the price of one pin."""
+    from mpsearch.steps.why import why_not
+
+    found = why_not(policy, workspace, text)
+    data = {"layer": found.layer, "scheme": str(found.scheme), "unit": found.unit,
+            "best": found.best, "pinned": found.pinned, "cost": found.cost, "here": found.here,
+            "proven": found.proven, "changes": {
+                name: [str(side) for side in pair] for name, pair in found.changes.items()}}
+    return data, [prices.pin(found)]
 
 
 def diff_data(here: Policy, there: Policy) -> dict[str, Any]:

@@ -22,10 +22,10 @@ def installed(tmp_path, monkeypatch):
         (info / "entry_points.txt").write_text(f"[mpsearch.{kind}]\n{name} = {place}\n")
         (tmp_path / "stranger.py").write_text("class Guess:\n    pass\n")
         monkeypatch.syspath_prepend(tmp_path)
-        plugins._external.cache_clear()
+        plugins._installed.cache_clear()
 
     yield install
-    plugins._external.cache_clear()
+    plugins._installed.cache_clear()
     sys.modules.pop("stranger", None)
 
 

@@ -1,153 +1,175 @@
-"""The best prices of the budgets, by asking which choice is best at given prices.
+"""What a budget is worth: the prices of the relaxation, and what other candidates cost at them.
 
-At prices λ the least of loss + λ·(cost - limit) over all choices is a bound on the loss of every
-choice within the limits (Everett, "Generalized Lagrange multiplier method", Operations Research
-11, 1963). For one budget each answer moves one end of an interval of which the next price is the
-slope; for several, the next prices are those at which the answers so far promise most (Kelley,
-"The cutting-plane method for solving convex programs", 1960).
+With a price on every unit of every cost, a choice is charged its loss and what it spends. The
+least total charge, less what the limits themselves are worth, is a lower bound on the loss of every
+choice within them, and the prices that make it greatest are those at which the budgets are sold out
+(Everett, "Generalized Lagrange multiplier method", Operations Research 11, 1963; Fisher, "The
+Lagrangian relaxation method", Management Science 27, 1981). That bound is the linear relaxation's
+optimum, and its slope in a limit is the limit's price.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import linprog
 
-from mpsearch.allocation.bound import ROUNDING, Floats
+from mpsearch.allocation.bound import Floats, hull
+from mpsearch.allocation.duals import solve_duals
+from mpsearch.allocation.limits import check_floors
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.rows import Row
 
-_TIGHT = 1e-10  # relative difference at which more prices are not worth a question
+_ROUNDS = 4  # of moving one price at a time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Point:
-    """The best choice at some *prices*: its *loss*, what it is *over* each limit, its *value*.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """A price for every budget, in loss a unit of its cost; *bound* is what they prove.
 
-    *value* is the bound: loss + prices·over, lowered by what rounding may have added.
+    A price of 0 says that more of that cost would save nothing.
     """
 
-    choice: tuple[int, ...]
-    prices: Floats
-    loss: float
-    over: Floats
-    value: float
+    values: tuple[float, ...]
+    bound: float
 
-    @property
-    def fits(self) -> bool:
-        """Whether the choice keeps to the limits, but for rounding."""
-        return bool((self.over <= 0).all())
+    def charges(self, problem: Problem) -> tuple[Row, ...]:
+        """Loss of every candidate of *problem* with what it spends at these prices."""
+        spending = _spending(problem, np.array(self.values))
+        return tuple(map(np.add, problem.losses, spending))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Dual:
-    """All *points* asked for, and *shares* of some of their choices, which add up to 1.
+def prices(problem: Problem) -> Prices:
+    """The prices of the linear relaxation of *problem*.
 
-    The mixture keeps to the limits, and its loss is about the bound.
+    With one budget they come from the hulls of the groups, in floating point of about 1e-12
+    relative; with several HiGHS finds them, and each is then adjusted in turn the same way, so
+    that the bound holds whatever the solver's tolerances.
+
+    Raises:
+        BelowFloor: a limit that no choice can keep to.
     """
+    check_floors(problem)
+    open_metrics = [metric for metric, limit in enumerate(problem.limits)
+                    if limit < problem.ceiling(metric)]
+    values = np.zeros(len(problem.limits))
+    if len(open_metrics) > 1:
+        values = _program(problem, open_metrics)
+        values = max(values, _along(problem, 0 * values, values),
+                     key=lambda each: _value(problem, each))
+        for _ in range(_ROUNDS):
+            for metric in open_metrics:
+                values = _best(problem, values, metric)
+    elif open_metrics:
+        values = _along(problem, values, np.eye(len(values))[open_metrics[0]])
+    return Prices(values=tuple(values.tolist()), bound=_value(problem, values))
 
-    points: tuple[Point, ...]
-    shares: Floats
 
-    @property
-    def best(self) -> Point:
-        """The point of the highest bound."""
-        return max(self.points, key=lambda point: point.value)
+def differences(problem: Problem, choice: Sequence[int], at: Prices) -> tuple[Row, ...]:
+    """What each candidate is charged above the one that *choice* picks in its group.
 
-
-Ask = Callable[[Floats, float], Point]
-"""The best choice at these prices, with losses counted so many times (1, or 0 for costs alone)."""
-
-
-def search(ask: Ask, metrics: int, evaluations: int, start: Sequence[float] = ()) -> Dual:
-    """Find the prices of that many *metrics* with the highest bound.
-
-    *start* is a first guess of them.
+    That is about what it would cost to take it, the other groups making up for what it spends.
+    Below zero is a candidate that the relaxation likes better: a choice of whole candidates can
+    not always follow it.
     """
-    if metrics > 1:
-        return _planes(ask, metrics, evaluations, start)
-    free = ask(np.zeros(metrics), 1.0)
-    if not metrics or free.fits or math.isinf(free.value):
-        return Dual(points=(free,), shares=np.ones(1))
-    return _slopes(ask, free, ask(np.ones(1), 0.0), evaluations, start)
+    return tuple(row - row[k] for row, k in zip(at.charges(problem), choice, strict=True))
 
 
-def _slopes(ask: Ask, over: Point, under: Point, evaluations: int,
-            start: Sequence[float]) -> Dual:
-    """One budget: *over* has the least loss, *under* the least cost."""
-    points, place = [over], [0, -1]
-    price, guessed = (start[0], True) if len(start) else (_slope(over, under), False)
-    for _ in range(evaluations if under.fits else 0):
-        point = ask(np.array([price]), 1.0)
-        points.append(point)
-        end = under if point.fits else over
-        line = end.loss + price * float(end.over[0])
-        found = point.loss + price * float(point.over[0])
-        better = line - found > _TIGHT * abs(line)
-        if point.fits and (better or place[1] < 0):
-            under, place[1] = point, len(points) - 1
-        elif better:
-            over, place[0] = point, len(points) - 1
-        elif not guessed:
+def alternatives(problem: Problem, choice: Sequence[int], at: Prices) -> tuple[int | None, ...]:
+    """For each group the candidate that comes next after the chosen one; None if it has no other.
+
+    The one of least charge, the first of equals.
+    """
+    found: list[int | None] = []
+    for row, chosen in zip(at.charges(problem), choice, strict=True):
+        others = [k for k in range(row.size) if k != chosen]
+        found.append(min(others, key=lambda k, row=row: (row[k], k)) if others else None)  # type: ignore[misc]
+    return tuple(found)
+
+
+def forced_bounds(problem: Problem, at: Prices) -> tuple[Row, ...]:
+    """For each candidate a lower bound on the loss of every choice that holds it."""
+    return tuple(at.bound + row - row.min() for row in at.charges(problem))
+
+
+def forced(problem: Problem, group: int, candidate: int) -> Problem:
+    """The problem with one *group* bound to one *candidate*, which is then its only one.
+
+    What an allocator answers to it, less what it answers to *problem*, is the price of the pin.
+    """
+    def bound(rows: Sequence[Row]) -> tuple[Row, ...]:
+        return (*rows[:group], rows[group][[candidate]], *rows[group + 1:])
+
+    return replace(problem, losses=bound(problem.losses),
+                   costs=tuple(bound(rows) for rows in problem.costs))
+
+
+def _spending(problem: Problem, values: Floats) -> tuple[Row, ...]:
+    """What every candidate spends at some prices."""
+    return tuple(sum((price * rows[group] for price, rows
+                      in zip(values, problem.costs, strict=True) if price), np.zeros(losses.size))
+                 for group, losses in enumerate(problem.losses))
+
+
+def _worth(problem: Problem, values: Floats) -> float:
+    """What the limits come to at some prices."""
+    return math.fsum(price * limit for price, limit
+                     in zip(values, problem.limits, strict=True) if price)
+
+
+def _value(problem: Problem, values: Floats) -> float:
+    """The bound at some prices; any that are not negative give one."""
+    charges = map(np.add, problem.losses, _spending(problem, values))
+    return math.fsum([*(float(row.min()) for row in charges), -_worth(problem, values)])
+
+
+def _program(problem: Problem, metrics: Sequence[int]) -> Floats:
+    """The dual variables of the relaxation's limits on *metrics*, as HiGHS finds them.
+
+    Losses and costs count from each group's least, in units of the largest of them.
+    """
+    losses = np.concatenate([row - row.min() for row in problem.losses])
+    costs = np.stack([np.concatenate([row - row.min() for row in problem.costs[metric]])
+                      for metric in metrics])
+    loss_unit, units = float(losses.max()) or 1.0, costs.max(axis=1)
+    room = np.array([problem.limits[metric] - problem.floor(metric) for metric in metrics])
+    duals = solve_duals(losses / loss_unit, costs / units[:, None], room / units,
+                        [row.size for row in problem.losses])
+    values = np.zeros(len(problem.limits))
+    if duals is not None:  # otherwise the limits exclude each other, and no price is enough
+        values[list(metrics)] = duals * loss_unit / units
+    return values
+
+
+def _best(problem: Problem, values: Floats, metric: int) -> Floats:
+    """*values* with the best price for one metric beside the others, if that is better."""
+    axis = np.eye(len(values))[metric]
+    moved = _along(problem, values * (1 - axis), axis)
+    return moved if _value(problem, moved) > _value(problem, values) else values
+
+
+def _along(problem: Problem, start: Floats, direction: Floats) -> Floats:
+    """The prices from *start* along *direction* that give the greatest bound.
+
+    Where all is one cost the relaxation is solved by the hulls: begin where every group is charged
+    least, and buy cost back in order of loss a unit until the limit is kept.
+    """
+    if not direction.any():
+        return start
+    over, steps = -_worth(problem, direction), []
+    charges = map(np.add, problem.losses, _spending(problem, start))
+    for losses, costs in zip(charges, _spending(problem, direction), strict=True):
+        corners = hull(costs, losses)
+        over += corners[-1][0]
+        steps += [((cheap[1] - dear[1]) / (dear[0] - cheap[0]), dear[0] - cheap[0])
+                  for cheap, dear in pairwise(corners)]
+    steps.sort()
+    price = 0.0
+    for ratio, saved in steps:
+        if over <= 0:
             break
-        guessed, last, price = False, price, _slope(over, under)
-        if price in {0.0, last}:
-            break
-    if place[1] < 0:
-        points.append(under)
-        place[1] = len(points) - 1
-    shares = np.zeros(len(points))
-    span = float(over.over[0] - under.over[0])
-    part = float(np.clip(-under.over[0] / span, 0, 1)) if span > 0 else 0.0
-    shares[place[0]], shares[place[1]] = part, 1 - part
-    return Dual(points=tuple(points), shares=shares)
-
-
-def _slope(over: Point, under: Point) -> float:
-    saved = float(over.over[0] - under.over[0])
-    return (under.loss - over.loss) / saved if saved > 0 else 0.0
-
-
-def _planes(ask: Ask, metrics: int, evaluations: int, start: Sequence[float]) -> Dual:
-    """Several budgets."""
-    points = [ask(np.zeros(metrics), 1.0)]
-    if points[0].fits or math.isinf(points[0].value):
-        return Dual(points=tuple(points), shares=np.ones(1))
-    units = [ask(row, 0.0) for row in np.eye(metrics)]
-    box = np.array([4 * _slope_of(points[0], unit, metric) or 1.0
-                    for metric, unit in enumerate(units)])
-    points += units
-    prices = np.array(start) if len(start) else box / 4
-    shares = np.eye(len(points))[0]
-    for _ in range(evaluations):
-        points.append(ask(prices, 1.0))
-        box = np.maximum(box, prices)
-        prices, promise, shares = _master(points, box)
-        known = max(point.value for point in points)
-        if (prices >= box * (1 - _TIGHT)).any():
-            box = np.where(prices >= box * (1 - _TIGHT), 4 * box, box)
-        elif promise - known <= _TIGHT * max(abs(promise), abs(known)):
-            break
-    return Dual(points=tuple(points), shares=shares)
-
-
-def _slope_of(free: Point, unit: Point, metric: int) -> float:
-    saved = float(free.over[metric] - unit.over[metric])
-    return max(0.0, unit.loss - free.loss) / saved if saved > 0 else 0.0
-
-
-def _master(points: Sequence[Point], box: Floats) -> tuple[Floats, float, Floats]:
-    """The prices at which the least of the points' lines is highest, that height, and shares."""
-    over = np.array([point.over for point in points]) * box
-    loss = np.array([point.loss for point in points])
-    unit = max(1e-300, float(np.abs(loss).max()), float(np.abs(over).max()))
-    found = linprog(
-        np.append(np.zeros(len(box)), -1.0), method="highs",
-        A_ub=np.column_stack([-over / unit, np.ones(len(points))]), b_ub=loss / unit,
-        bounds=[*[(0, 1)] * len(box), (None, None)])
-    if found.x is None:
-        return box / 2, math.inf, np.eye(len(points))[0]
-    shares = np.maximum(0.0, -found.ineqlin.marginals)
-    return (np.asarray(found.x[:-1] * box), float(found.x[-1]) * unit,
-            np.asarray(shares / max(shares.sum(), ROUNDING)))
+        price, over = ratio, over - saved
+    return start + price * direction

@@ -20,7 +20,7 @@ from mpsearch.allocation.elimination import (
     placed,
 )
 from mpsearch.allocation.fixed import Ints, carry, within
-from mpsearch.allocation.prices import Point
+from mpsearch.allocation.dual import Point
 from mpsearch.allocation.shifted import shifted
 
 _EPS = float(np.finfo(float).eps)

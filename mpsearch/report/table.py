@@ -46,7 +46,9 @@ class LayerRow:
     """One layer of a policy; *kind* is None where nothing but the policy is known.
 
     *share* is its part of the predicted loss. *gain_per_kib* is the loss that a KiB more would
-    save on the way to *next_scheme*; both are None where there is nothing better.
+    save on the way to *next_scheme*; both are None where there is nothing better. *other_scheme*
+    came next when the layer's was chosen, and would cost about *other_cost* once the other layers
+    had made up for its size: at the prices of the budgets.
     """
 
     name: str
@@ -56,6 +58,8 @@ class LayerRow:
     share: float | None = None
     gain_per_kib: float | None = None
     next_scheme: Scheme | None = None
+    other_scheme: Scheme | None = None
+    other_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +126,13 @@ def layers(rows: Sequence[LayerRow], *, unit: str) -> Grid:
 
     Schemes are written by their widths alone where that tells them apart.
     """
-    schemes = {scheme for row in rows for scheme in (row.scheme, row.next_scheme) if scheme}
+    schemes = {scheme for row in rows
+               for scheme in (row.scheme, row.next_scheme, row.other_scheme) if scheme}
     short = len({scheme.widths for scheme in schemes}) == len(schemes)
-    return Grid(title=f"Layers (share of the loss; gain in {unit} a KiB)",
+    return Grid(title=f"Layers (share of the loss; gain in {unit} a KiB; cost of the second best "
+                f"in {unit})",
                 columns=words("layer", "kind") + numbers("weights") + words("scheme") + numbers(
-                    "share", "gain") + words("next"),
+                    "share", "gain") + words("next", "second best") + numbers("cost"),
                 rows=tuple(_layer_row(row, short=short) for row in rows))
 
 
@@ -160,7 +166,8 @@ def _comparison_row(point: MeasuredPoint, verdict: str) -> tuple[str, ...]:
 def _layer_row(row: LayerRow, *, short: bool) -> tuple[str, ...]:
     return (row.name, row.kind or NOTHING, f"{row.weights:,}" if row.weights else NOTHING,
             _scheme(row.scheme, short=short), percent(row.share), number(row.gain_per_kib),
-            _scheme(row.next_scheme, short=short))
+            _scheme(row.next_scheme, short=short), _scheme(row.other_scheme, short=short),
+            number(row.other_cost))
 
 
 def _scheme(scheme: Scheme | None, *, short: bool = False) -> str:

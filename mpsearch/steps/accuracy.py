@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 from mpsearch.core.types import Evaluation
 
@@ -39,6 +38,8 @@ class AccuracyLoss:
 
     def interval(self, kl: float, low: float, high: float, samples: int) -> tuple[float, float]:
         """95 % prediction interval where KL is in (*low*, *high*), for *samples* new samples."""
+        from scipy import stats
+
         value = self(kl)
         t = float(stats.t.ppf(0.975, self.freedom))
         counted = t**2 * self.excess * (_variance(value, samples) + _variance(value, self.samples))
@@ -51,6 +52,8 @@ def fit_accuracy(kls: Sequence[float], found: Sequence[Evaluation]) -> AccuracyL
 
     *kls* are nats, one a policy.
     """
+    from scipy import optimize
+
     if any(each.top1 is None or not each.float_top1 for each in found):
         return None
     drops = np.array([(each.float_top1 or 0.0) - (each.top1 or 0.0) for each in found])

@@ -7,19 +7,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mpsearch import plugins
+from mpsearch.allocation.prices import prices
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import Infeasible
+from mpsearch.core.tolerance import Tolerated
 from mpsearch.core.types import ScoreTable, Totals
+from mpsearch.report.prices import PriceRow
 from mpsearch.steps.choice import Choice, totals_of
-from mpsearch.steps.limits import Row, rows
+from mpsearch.steps.limits import Row, require_budgets, rows
 from mpsearch.steps.measure import Measured
+from mpsearch.steps.prices import price_rows
+from mpsearch.steps.relaxed import conflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """A solved problem: what was asked, what was chosen, and what is proven about it."""
+    """A solved problem: what was asked, what was chosen, and what is proven about it.
+
+    *tolerated* says how a tolerance was answered; the first budget is then what the answer costs.
+    """
 
     measured: Measured
     estimator: str
@@ -28,6 +36,7 @@ class Allocation:
     problem: Problem
     selection: Selection
     totals: Totals
+    tolerated: Tolerated | None = None
 
     @property
     def losses(self) -> ScoreTable:
@@ -38,6 +47,11 @@ class Allocation:
         """Whether another choice keeps to every budget too."""
         return self.problem.meets(choice)
 
+    def prices(self) -> tuple[PriceRow, ...]:
+        """What more of every budget would save, and what the choice leaves over of it."""
+        return price_rows(self.budgets, self.problem, prices(self.problem), self.losses.unit,
+                          self.selection.choice)
+
 
 def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
              allocator: str = "ilp") -> Allocation:
@@ -47,6 +61,7 @@ def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
         Infeasible: a budget, or all of them together, cannot be met.
         BadInput: no budget.
     """
+    require_budgets(budgets)
     limited = rows(budgets, measured)
     losses = measured.tables[estimator]
     problem = Problem.from_tables(losses, [row.table for row in limited],
@@ -55,15 +70,9 @@ def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
     try:
         selection: Selection = solve(problem)
     except Infeasible as error:
-        raise _conflict(limited) from error
+        raise conflict(problem, limited) from error
     return Allocation(
         measured=measured, estimator=estimator, budgets=tuple(limited), problem=problem,
         allocator={"name": allocator, **asdict(solve)}, selection=selection,
         totals=totals_of(measured, selection.choice, losses))
 
-
-def _conflict(limited: Sequence[Row]) -> Infeasible:
-    """Every budget can be met alone, which was checked before; the allocator found none for all."""
-    asked = " and ".join(str(row.budget) for row in limited)
-    return Infeasible(f"no choice of schemes meets {asked} together, though each can be met "
-                      "alone: raise one of them")

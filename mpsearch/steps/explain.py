@@ -1,71 +1,89 @@
-"""Why each layer got its bits: its share of the loss, and what the next bits would buy."""
+"""Why each layer got its bits: its share of the loss, what more would buy, what else was near."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from mpsearch import plugins
-from mpsearch.core.types import Group, Policy, Scheme, ScoreTable
+from mpsearch.allocation.prices import prices
+from mpsearch.core.types import Group, LayerSpec, Policy, Scheme
+from mpsearch.report.prices import PriceRow
 from mpsearch.report.table import LayerRow
-from mpsearch.steps.measure import table_key
-from mpsearch.steps.record import StudyRecord
+from mpsearch.steps.prices import BITS_PER_KIB, price_rows
+from mpsearch.steps.saved import Saved
 from mpsearch.workspace import Workspace
 
-_BITS_PER_KIB = 8192
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A row a layer, the unit of the loss (empty where nothing is known), and a price a budget."""
+
+    layers: tuple[LayerRow, ...]
+    unit: str = ""
+    prices: tuple[PriceRow, ...] = ()
 
 
-def explain(policy: Policy, workspace: Workspace) -> tuple[list[LayerRow], str]:
-    """One row a layer of *policy*, and the unit of the loss.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is known about one group's decision."""
+
+    share: float | None = None
+    gain: float | None = None
+    following: Scheme | None = None
+    other: Scheme | None = None
+    other_cost: float | None = None
+
+
+def explain(policy: Policy, workspace: Workspace) -> Explanation:
+    """What *workspace* knows about the decisions of *policy*.
 
     The scores are those the policy was made from; where *workspace* does not hold them the rows
-    say only what each layer got, and the unit is empty.
+    say only what each layer got.
     """
-    made_from = policy.provenance
-    record = workspace.load("studies", str(made_from.get("study", "")), StudyRecord)
-    losses = _losses(policy, workspace)
-    if record is None or losses is None:
-        return [LayerRow(name=name, kind=None, weights=0, scheme=scheme)
-                for name, scheme in policy.layers.items()], ""
-    sizes = plugins.load("cost", "size")(record.space)
+    saved = Saved.of(policy, workspace)
+    if saved is None:
+        return Explanation(layers=tuple(LayerRow(name=name, kind=None, weights=0, scheme=scheme)
+                                        for name, scheme in policy.layers.items()))
+    problem = saved.problem
+    found = prices(problem)
+    space = saved.measured.record.space
+    sizes = saved.measured.costs()["size"].values
     total = policy.totals.predicted_loss
-    facts = {}
-    for number, group in enumerate(record.space.groups):
-        chosen = _chosen(policy, record, group)
+    facts: dict[str, _Facts] = {}
+    charges = found.charges(problem)
+    for number, (group, chosen) in enumerate(zip(space.groups, saved.chosen, strict=True)):
         if chosen is not None:
-            facts[group.layers[0]] = _facts(group, chosen, losses.values[number],
-                                            sizes.values[number], total)
-    rows = []
-    for layer in record.space.layers:
-        share, gain, following = facts.get(layer.name, (None, None, None))
-        rows.append(LayerRow(
-            name=layer.name, kind=layer.kind, weights=layer.weights,
-            scheme=policy.layers.get(layer.name, Scheme()), share=share, gain_per_kib=gain,
-            next_scheme=following.for_kind(layer.kind) if following else None))
-    return rows, losses.unit
+            facts[group.layers[0]] = _facts(
+                group, chosen, losses=saved.losses.values[number], sizes=sizes[number],
+                charges=tuple(charges[number].tolist()), total=total)
+    return Explanation(
+        layers=tuple(_row(layer, policy, facts.get(layer.name, _Facts()))
+                     for layer in space.layers),
+        unit=saved.losses.unit,
+        prices=price_rows(saved.rows, problem, found, saved.losses.unit, saved.choice))
 
 
-def _losses(policy: Policy, workspace: Workspace) -> ScoreTable | None:
-    name = policy.provenance.get("estimator", {}).get("name", "")
-    if plugins.base_name(name) not in plugins.names("estimator"):
-        return None
-    key = table_key(str(policy.provenance.get("study")), name, plugins.make("estimator", name))
-    return workspace.load("tables", key, ScoreTable)
+def _row(layer: LayerSpec, policy: Policy, facts: _Facts) -> LayerRow:
+    def own(scheme: Scheme | None) -> Scheme | None:
+        return scheme.for_kind(layer.kind) if scheme else None
+
+    return LayerRow(
+        name=layer.name, kind=layer.kind, weights=layer.weights,
+        scheme=policy.layers.get(layer.name, Scheme()), share=facts.share,
+        gain_per_kib=facts.gain, next_scheme=own(facts.following), other_scheme=own(facts.other),
+        other_cost=facts.other_cost)
 
 
-def _chosen(policy: Policy, record: StudyRecord, group: Group) -> int | None:
-    members = record.space.members(group)
-    fits = (all(policy.layers.get(m.name) == scheme.for_kind(m.kind) for m in members)
-            for scheme in group.schemes)
-    return next((k for k, same in enumerate(fits) if same), None)
-
-
-def _facts(group: Group, chosen: int, losses: tuple[float, ...], sizes: tuple[float, ...],
-           total: float) -> tuple[float | None, float | None, Scheme | None]:
-    share = losses[chosen] / total if total > 0 else None
+def _facts(group: Group, chosen: int, *, losses: tuple[float, ...], sizes: tuple[float, ...],
+           charges: tuple[float, ...], total: float) -> _Facts:
     best = max(_steps(chosen, losses, sizes), default=None)
-    if best is None:
-        return share, None, None
-    return share, best[0], group.schemes[-best[1]]
+    other = min((k for k in range(len(losses)) if k != chosen), default=None,
+                key=lambda k: (charges[k], k))
+    return _Facts(
+        share=losses[chosen] / total if total > 0 else None,
+        gain=best and best[0], following=group.schemes[-best[1]] if best else None,
+        other=None if other is None else group.schemes[other],
+        other_cost=None if other is None else charges[other] - charges[chosen])
 
 
 def _steps(chosen: int, losses: tuple[float, ...],
@@ -73,4 +91,4 @@ def _steps(chosen: int, losses: tuple[float, ...],
     """Loss saved per KiB on the way to each larger and better candidate, and its index negated."""
     for k, (loss, size) in enumerate(zip(losses, sizes, strict=True)):
         if size > sizes[chosen] and loss < losses[chosen]:
-            yield (losses[chosen] - loss) / (size - sizes[chosen]) * _BITS_PER_KIB, -k
+            yield (losses[chosen] - loss) / (size - sizes[chosen]) * BITS_PER_KIB, -k

@@ -63,7 +63,7 @@ def sweep(session: Session, curve: Curve, plan: FrontPlan, progress: ProgressBar
     Raises:
         Infeasible: a budget of the plan is below the floor.
     """
-    asked = rows(plan.budgets, curve.measured) if plan.budgets else []
+    asked = rows(plan.budgets, curve.measured)
     chosen = curve.solve(plan.points, [row.limit for row in asked])
     handful = _handful(curve, chosen, plan)
     points: tuple[MeasuredPoint, ...] = ()

@@ -53,14 +53,14 @@ class Row:
         return self.shown(math.fsum(max(row) for row in self.table.values))
 
 
-def require_budgets(budgets: Sequence[Budget]) -> None:
+def require_budgets(budgets: Sequence[Budget], *, needed: bool = True) -> None:
     """Check what can be checked of *budgets* before anything is measured.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there is none, and one is *needed*.
         Unsupported: a latency budget, for which there is no measured table.
     """
-    if not budgets:
+    if needed and not budgets:
         raise BadInput("give at least one budget, such as --budget 4.5bpw, 12MiB or 5GBOPs")
     for budget in budgets:
         if budget.metric == "latency_ms":
@@ -72,12 +72,12 @@ def rows(budgets: Sequence[Budget], measured: Measured) -> list[Row]:
     """The budgets as rows, each checked to be within reach.
 
     Raises:
-        BadInput: no budget, or bits per weight of a model without weights.
+        BadInput: bits per weight of a model without weights.
         Infeasible: a budget below what the cheapest schemes need; the message names the floor.
         Unsupported: a latency budget.
     """
-    require_budgets(budgets)
-    made = [_row(budget, measured) for budget in budgets]
+    require_budgets(budgets, needed=False)
+    made = [row_of(budget, measured) for budget in budgets]
     for row in made:
         if row.budget.limit < row.floor:
             raise Infeasible(f"the budget {row.budget} cannot be met: the floor of this space is "
@@ -86,19 +86,29 @@ def rows(budgets: Sequence[Budget], measured: Measured) -> list[Row]:
 
 
 def floor_text(row: Row) -> str:
-    """The floor as a budget that can be typed and met: rounded up, with the unit asked in."""
+    """The floor as a budget that can be typed and met."""
+    return limit_text(row, row.floor)
+
+
+def limit_text(row: Row, least: float) -> str:
+    """A budget that can be typed and is at least so much: rounded up, with the unit asked in."""
     unit = row.budget.text.lstrip("0123456789.eE+- ")
     per_unit = row.budget.limit / Budget.parse(f"1{unit}").limit
-    value = row.floor / (row.budget.limit / per_unit)
+    value = least / (row.budget.limit / per_unit)
     digits = max(0, 3 - math.floor(math.log10(value))) if value > 0 else 3
-    steps = math.ceil(value * 10**digits)
-    # Reading the text multiplies floats anew, which may round below the floor.
-    while Budget.parse(text := f"{Decimal(steps).scaleb(-digits):f}{unit}").limit < row.floor:
+    steps = max(1, math.ceil(value * 10**digits))
+    # Reading the text multiplies floats anew, which may round below what is needed.
+    while Budget.parse(text := f"{Decimal(steps).scaleb(-digits):f}{unit}").limit < least:
         steps += 1
     return text
 
 
-def _row(budget: Budget, measured: Measured) -> Row:
+def row_of(budget: Budget, measured: Measured) -> Row:
+    """The budget as a limit on one of the costs, wherever its floor is.
+
+    Raises:
+        BadInput: bits per weight of a model without weights.
+    """
     costs, record = measured.costs(), measured.record
     if budget.metric == "bits_per_weight":
         if not record.space.weights:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Prediction
@@ -51,6 +50,8 @@ class Correction:
 
         The intervals are those of a mean over *samples* new samples.
         """
+        from scipy import stats  # late: it takes longer to import than to answer from tables
+
         x = math.log(max(score, _TINY))
         xs = np.log(self.scores)
         value = float(np.polyval(self.coefficients, float(np.clip(x, xs.min(), xs.max()))))

@@ -2,6 +2,9 @@
 
 import pytest
 
+from mpsearch.core import io
+from mpsearch.report.surface import Surface
+
 UNREADABLE = ["", "4.5", "bpw", "4 bits", "-3bpw", "0bpw", "nanbpw", "1e999bpw"]
 
 
@@ -80,3 +83,17 @@ def test_a_front_says_which_of_its_budgets_is_out_of_reach(refused, user, mine):
 
 def test_a_front_takes_bits_per_weight_only(refused, tmp_path):
     assert "3MiB" in refused("pareto", "-b", "3MiB", cwd=tmp_path)
+
+
+def test_two_budgets_have_prices_and_the_front_of_both_costs(tool, user, mine):
+    ran = tool("allocate", "-b", "5bpw", "-b", "700kBOPs", "--json", *mine, cwd=user)
+    assert [row["budget"] for row in ran.data["prices"]] == ["5bpw", "700kBOPs"]
+    assert [row["unit"] for row in ran.data["prices"]] == ["nats/KiB", "nats/GBOP"]
+    assert max(row["price"] for row in ran.data["prices"]) > 0
+    assert min(row["slack"] for row in ran.data["prices"]) >= 0
+    assert ran.data["files"][-3:] == ["policy.costs.json", "policy.costs.png", "policy.costs.svg"]
+    surface = io.load(user / "policy.costs.json", Surface)
+    inside = [point for point in surface.points
+              if point.x <= surface.limits[0] and point.y <= surface.limits[1]]
+    assert len(surface.points) > len(inside) > 0
+    assert surface.chosen.loss <= min(point.loss for point in inside)

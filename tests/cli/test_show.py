@@ -78,3 +78,34 @@ def test_the_workspace_may_be_elsewhere(tool, measured_digits):
     (measured_digits / ".mpsearch").rename(measured_digits / "elsewhere")
     ran = tool("show", "policy.json", "--workspace", "elsewhere", "--json", cwd=measured_digits)
     assert ran.data["unit"] == "nats"
+
+
+def test_what_more_of_the_budget_would_save_and_which_scheme_came_second(
+        tool, measured_digits, policy):
+    data = tool("show", "policy.json", "--json", cwd=measured_digits).data
+    price, = data["prices"]
+    assert (price["budget"], price["unit"], price["binds"]) == ("4.5bpw", "nats/KiB", True)
+    made, = policy["provenance"]["allocator"]["prices"]
+    assert made["price"] == price["price"] > 0
+    weighted = [row for row in data["layers"] if row["scheme"]["weight"]]
+    assert all(row["other_scheme"] not in (None, row["scheme"]) for row in weighted)
+    told = tool("show", "policy.json", cwd=measured_digits).out
+    assert all(words in told for words in ("Prices", "nats/KiB", "second best"))
+
+
+def test_why_a_pin_costs_what_it_costs(tool, measured_digits, few):
+    """As much as pinning it for good would, which is solved anew."""
+    tool("allocate", "--budget", "3bpw", "--no-verify", *few, cwd=measured_digits)
+    data = tool("show", "policy.json", "--why", "blocks.0.mlp.fc1=W2", "--json",
+                cwd=measured_digits).data
+    assert data["proven"]
+    assert data["cost"] == data["pinned"] - data["best"] > 0
+    assert data["here"] > 0, "it loses more itself, and leaves bits to others"
+    assert data["cost"] <= data["here"]
+    assert "blocks.0.mlp.fc1" not in data["changes"]
+    told = tool("show", "policy.json", "--why", "blocks.0.mlp.fc1=W2", cwd=measured_digits).out
+    assert "the pin costs" in told
+
+
+def test_a_pin_that_is_none_is_refused(refused, measured_digits):
+    assert "layer=scheme" in refused("show", "policy.json", "--why", "W2", cwd=measured_digits)

@@ -73,12 +73,12 @@ def test_comparison_without_labels(front):
 
 def test_layers_show_scheme_share_and_gain():
     rows = [LayerRow(name="fc", kind="linear", weights=442368, scheme=W4, share=0.5,
-                     gain_per_kib=1.25e-5, next_scheme=W8),
+                     gain_per_kib=1.25e-5, next_scheme=W8, other_scheme=W8, other_cost=2e-6),
             LayerRow(name="qk", kind="matmul", weights=0, scheme=Scheme())]
     grid = layers(rows, unit="nats")
     assert grid.rows == (
-        ("fc", "linear", "442,368", "W4", "50.0 %", "1.25e-05", "W8"),
-        ("qk", "matmul", "-", "float", "-", "-", "-"))
+        ("fc", "linear", "442,368", "W4", "50.0 %", "1.25e-05", "W8", "W8", "2e-06"),
+        ("qk", "matmul", "-", "float", "-", "-", "-", "-", "-"))
     assert "nats" in grid.title
 
 

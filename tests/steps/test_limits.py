@@ -9,7 +9,8 @@ from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput, Infeasible, Unsupported
 from mpsearch.core.types import ScoreTable, SearchSpace
 from mpsearch.steps.allocate import allocate
-from mpsearch.steps.limits import floor_text, rows
+from mpsearch.steps.limits import Row, floor_text, rows
+from mpsearch.steps.relaxed import conflict, require_together
 
 UNITS = ["bpw", "B", "KB", "MB", "GB", "KiB", "MiB", "GiB", "BOPs", "kBOPs", "GBOPs", "TBOPs"]
 
@@ -39,7 +40,6 @@ def test_operations_are_as_they_are_counted(two_layers, make_measured):
 
 
 @pytest.mark.parametrize(("texts", "error", "words"), [
-    ([], BadInput, "at least one budget"),
     (["4ms"], Unsupported, "4ms is a latency"),
     (["8bpw", "1bpw"], Infeasible, "1bpw cannot be met"),
     (["1KB", "100B"], Infeasible, "100B cannot be met"),
@@ -47,6 +47,11 @@ def test_operations_are_as_they_are_counted(two_layers, make_measured):
 def test_what_cannot_be_a_limit(two_layers, make_measured, texts, error, words):
     with pytest.raises(error, match=words):
         rows(parsed(*texts), make_measured(two_layers))
+
+
+def test_no_budget_is_no_problem(two_layers, make_measured):
+    with pytest.raises(BadInput, match="at least one budget"):
+        allocate(make_measured(two_layers), "kl_probe", [])
 
 
 def test_bits_per_weight_need_weights(make_measured):
@@ -120,8 +125,35 @@ def test_budgets_that_exclude_each_other_are_said_as_they_were_asked(make_space,
     measured = make_measured(make_space({"one": ((1, 64), menu)}))
     with pytest.raises(Infeasible) as caught:
         allocate(measured, "kl_probe", parsed("5bpw", "6.5kBOPs"))
-    assert "5bpw" in str(caught.value)
-    assert "6.5kBOPs" in str(caught.value)
+    asked, _, advice = str(caught.value).partition(": raise ")
+    assert "5bpw and 6.5kBOPs" in asked
+    sizes, operations = (measured.costs()[name].values[0] for name in ("size", "bops"))
+    size, less = (text.partition(" to ")[2] for text in advice.split(", or "))
+    assert Budget.parse(size).limit == pytest.approx(sizes[0] / 64, rel=1e-3)
+    assert Budget.parse(less).limit == pytest.approx(operations[1], rel=1e-3)
+    for each in (parsed(size, "6.5kBOPs"), parsed("5bpw", less)):
+        assert allocate(measured, "kl_probe", each).selection.status == "optimal"
+
+
+def test_budgets_of_which_raising_one_is_not_enough():
+    """Three schemes, each cheap in one respect only."""
+    limited = [Row(budget=budget, per=1, offset=0, table=ScoreTable(
+        metric=budget.metric, unit="", groups=("all",),
+        values=(tuple(0.0 if k == m else 10.0 for k in range(3)),)))
+        for m, budget in enumerate(parsed("5bpw", "5B", "5BOPs"))]
+    with pytest.raises(Infeasible, match="raising one of them is not enough: raise") as caught:
+        require_together(limited)
+    raised = str(caught.value).rpartition(": raise ")[2].split(" and ")
+    assert len(raised) == 2
+    assert all(text.split(" to ")[1].startswith("10") for text in raised)
+
+
+def test_an_allocator_that_gives_up_is_not_believed(two_layers, make_measured):
+    """The advice is to take an exact one where there is a choice after all."""
+    limited = rows(parsed("5bpw", "90kBOPs"), make_measured(two_layers))
+    problem = Problem.from_tables(limited[0].table, [row.table for row in limited],
+                                  [row.limit for row in limited])
+    assert "there is one: use ilp" in str(conflict(problem, limited))
 
 
 def test_an_unknown_allocator_is_named(two_layers, make_measured):

@@ -1,0 +1,87 @@
+"""The front of two costs behind an allocation with two kinds of budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mpsearch import plugins
+from mpsearch.allocation.front import front
+from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.selection import Selection
+from mpsearch.core.errors import Infeasible
+from mpsearch.core.types import ScoreTable
+from mpsearch.report.surface import Surface, SurfacePoint
+from mpsearch.steps.allocate import Allocation
+from mpsearch.steps.limits import Row
+
+POINTS = 10
+"""Limits on each of the two costs."""
+_AXES = {"size": "bits per weight", "bops": "GBOPs"}
+_TWO = 2
+
+
+def surface_of(allocation: Allocation, model: str, points: int = POINTS) -> Surface | None:
+    """Policies over both costs that the budgets limit, None unless these are two different ones."""
+    rows = _tightest(allocation.budgets)
+    if len(rows) != _TWO:
+        return None
+    problem = Problem.from_tables(allocation.losses, [row.table for row in rows],
+                                  [math.inf] * _TWO)
+    solve = plugins.load("allocator", str(allocation.allocator["name"]))()
+    scales = [_scale(allocation, row.table) for row in rows]
+
+    def placed(choice: Sequence[int]) -> SurfacePoint:
+        x, y = (problem.cost(metric, choice) / scale for metric, scale in enumerate(scales))
+        return SurfacePoint(x=x, y=y, loss=problem.objective(choice))
+
+    first, second = rows
+    return Surface(
+        model=model, estimator=allocation.estimator, unit=allocation.losses.unit,
+        labels=(_AXES.get(first.table.metric, first.table.metric),
+                _AXES.get(second.table.metric, second.table.metric)),
+        limits=(first.limit / scales[0], second.limit / scales[1]),
+        points=tuple(placed(found.choice) for found in front2(problem, points, solve)),
+        chosen=placed(allocation.selection.choice))
+
+
+def front2(problem: Problem, points: int,
+           allocator: Callable[[Problem], Selection]) -> list[Selection]:
+    """The best selections within *points* by *points* pairs of limits on two metrics.
+
+    The ε-constraint method (Haimes, Lasdon and Wismer, 1971): one cost is limited to each of a
+    row of values, and for each the front over the other cost is solved. What another selection
+    matches in both costs and the loss is left out.
+    """
+    found: dict[tuple[int, ...], Selection] = {}
+    for limit in np.linspace(problem.floor(0), problem.ceiling(0), points).tolist():
+        try:
+            solved = front(problem.limited(0, limit), 1, points, allocator)
+        except Infeasible:
+            continue
+        found |= {selection.choice: selection for selection in solved}
+    return [one for one in found.values()
+            if not any(_beats(other, one) for other in found.values())]
+
+
+def _beats(other: Selection, one: Selection) -> bool:
+    here, there = (one.objective, *one.costs), (other.objective, *other.costs)
+    return here != there and all(map(float.__le__, there, here))
+
+
+def _tightest(rows: Sequence[Row]) -> list[Row]:
+    """One budget for each cost that is limited, the one that leaves least."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        known = found.get(row.table.metric)
+        if known is None or row.limit < known.limit:
+            found[row.table.metric] = row
+    return list(found.values())
+
+
+def _scale(allocation: Allocation, table: ScoreTable) -> float:
+    """What one unit of an axis is in the table's unit."""
+    return {"size": float(allocation.measured.record.space.weights), "bops": 1e9}.get(
+        table.metric, 1.0)
