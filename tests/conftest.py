@@ -13,6 +13,10 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
+# Tests run side by side, one on each core: threads inside them would only get in the way.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A slow machine is not a wrong answer, and the same tree gets the same verdict.
 settings.register_profile("mpsearch", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)  # other examples every time

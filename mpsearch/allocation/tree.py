@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
+from mpsearch.allocation.dual import Point
 from mpsearch.allocation.elimination import (
     Elimination,
     Layout,
@@ -20,7 +21,6 @@ from mpsearch.allocation.elimination import (
     placed,
 )
 from mpsearch.allocation.fixed import Ints, carry, within
-from mpsearch.allocation.dual import Point
 from mpsearch.allocation.shifted import shifted
 
 _EPS = float(np.finfo(float).eps)
