@@ -23,7 +23,7 @@ def main():
              if (path := HERE / f"results_{case}.json").exists()}
     cost_file = HERE / "results_cost.json"
     cost = json.loads(cost_file.read_text()) if cost_file.exists() else None
-    text = [summary(found, cost)]
+    text = [summary(found, cost), verdict(found)]
     for case, document in found.items():
         text += [f"## {case}\n", predictions(document), picks(document), extras(document)]
     (HERE / "tables.md").write_text("\n".join(text))
@@ -61,6 +61,29 @@ def summary(found, cost):
             own = document["predictions"].get(name)
             cells.append(f"{own['near_within']['value']:.2f}" if own else "-")
         lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def verdict(found):
+    """Each estimator's picks against those of kl_probe, over all cases and budgets."""
+    ratios, marks = {}, {}
+    for document in found.values():
+        for budget in document["picks"].values():
+            for label, row in budget["rows"].items():
+                name = "uniform" if label.startswith("uniform") else label
+                base = budget["rows"]["kl_probe"]["kl"]
+                ratios.setdefault(name, []).append(np.log(row["kl"] / base))
+                against = row["against_kl_probe"]
+                marks.setdefault(name, []).append(
+                    (against["high"] < 0, against["low"] > 0))
+    lines = ["## What integer programs make of them\n", "KL of the picks relative to those of "
+             "`kl_probe`, geometric mean over all budgets of all cases the estimator can score; at "
+             "how many it is better and worse beyond noise.\n",
+             "| scores | KL of the picks | better | worse | of |", "|---|---:|---:|---:|---:|"]
+    for name in sorted(ratios, key=lambda name: np.mean(ratios[name])):
+        better, worse = np.sum(marks[name], axis=0)
+        lines.append(f"| `{name}` | {np.exp(np.mean(ratios[name])):.2f} | {better} | {worse} | "
+                     f"{len(ratios[name])} |")
     return "\n".join(lines) + "\n"
 
 
