@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
 
 from mpsearch.allocation.bound import ROUNDING, Floats
 
@@ -139,6 +138,8 @@ def _slope_of(free: Point, unit: Point, metric: int) -> float:
 
 def _master(points: Sequence[Point], box: Floats) -> tuple[Floats, float, Floats]:
     """The prices at which the least of the points' lines is highest, that height, and shares."""
+    from scipy.optimize import linprog  # late: it takes longer to import than most problems take
+
     over = np.array([point.over for point in points]) * box
     loss = np.array([point.loss for point in points])
     unit = max(1e-300, float(np.abs(loss).max()), float(np.abs(over).max()))

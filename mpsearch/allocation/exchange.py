@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
@@ -125,6 +124,8 @@ def _matrix(core: Core, starts: Indices, span: float) -> tuple[Any, float]:
     value[np.isinf(value)] = 4 * span + 1
     row, column = np.concatenate(rows), np.concatenate(columns)
     size = sum(row.size for row in core.losses)
+    from scipy.sparse import csr_array  # late: most problems have no interactions
+
     half = csr_array((value, (row, column)), shape=(size, size))
     return csr_array(half + half.T), span
 

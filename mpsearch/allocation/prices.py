@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +22,7 @@ from mpsearch.allocation.duals import solve_duals
 from mpsearch.allocation.limits import check_floors
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.rows import Row
+from mpsearch.core.errors import Unsupported
 
 _ROUNDS = 4  # of moving one price at a time
 
@@ -51,7 +52,10 @@ def prices(problem: Problem) -> Prices:
 
     Raises:
         BelowFloor: a limit that no choice can keep to.
+        Unsupported: a problem with interactions, for which this would be no bound.
     """
+    if problem.pairs or problem.factor is not None:
+        raise Unsupported("prices are those of losses that add up: leave out the interactions")
     check_floors(problem)
     open_metrics = [metric for metric, limit in enumerate(problem.limits)
                     if limit < problem.ceiling(metric)]
@@ -93,18 +97,6 @@ def alternatives(problem: Problem, choice: Sequence[int], at: Prices) -> tuple[i
 def forced_bounds(problem: Problem, at: Prices) -> tuple[Row, ...]:
     """For each candidate a lower bound on the loss of every choice that holds it."""
     return tuple(at.bound + row - row.min() for row in at.charges(problem))
-
-
-def forced(problem: Problem, group: int, candidate: int) -> Problem:
-    """The problem with one *group* bound to one *candidate*, which is then its only one.
-
-    What an allocator answers to it, less what it answers to *problem*, is the price of the pin.
-    """
-    def bound(rows: Sequence[Row]) -> tuple[Row, ...]:
-        return (*rows[:group], rows[group][[candidate]], *rows[group + 1:])
-
-    return replace(problem, losses=bound(problem.losses),
-                   costs=tuple(bound(rows) for rows in problem.costs))
 
 
 def _spending(problem: Problem, values: Floats) -> tuple[Row, ...]:

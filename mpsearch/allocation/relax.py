@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from mpsearch.allocation.interactions import Pair
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.errors import Infeasible
@@ -28,8 +31,9 @@ class Relaxation:
 def relax(problem: Problem, allocator: Callable[[Problem], Selection]) -> Relaxation:
     """The smallest relaxations of *problem*'s limits, by an *allocator* that is exact.
 
-    A limit that is not in the way is answered with what the others leave it, which may be below
-    what was asked.
+    Pairs that are forbidden stay so, and *allocator* must then be one that takes pairs; what
+    groups add to each other's loss plays no part. A limit that is not in the way is answered with
+    what the others leave it, which may be below what was asked.
     """
     alone = tuple(_least(problem, metric, allocator) for metric in range(len(problem.limits)))
     if any(limit is not None for limit in alone):
@@ -41,7 +45,8 @@ def _least(problem: Problem, metric: int,
            allocator: Callable[[Problem], Selection]) -> float | None:
     """The least cost on one metric of all choices that keep to the limits on the others."""
     others = [m for m in range(len(problem.limits)) if m != metric]
-    cheapest = replace(problem, losses=problem.costs[metric],
+    cheapest = replace(problem, losses=problem.costs[metric], factor=None,
+                       pairs=_forbidding(problem),
                        costs=tuple(problem.costs[m] for m in others),
                        limits=tuple(problem.limits[m] for m in others),
                        metrics=tuple(problem.metrics[m] for m in others))
@@ -50,6 +55,12 @@ def _least(problem: Problem, metric: int,
     except Infeasible:
         return None
     return problem.cost(metric, found.choice)
+
+
+def _forbidding(problem: Problem) -> tuple[Pair, ...]:
+    """What may not stand together, without what pairs add to a loss."""
+    return tuple(replace(pair, values=np.where(np.isposinf(pair.values), np.inf, 0.0))
+                 for pair in problem.pairs)
 
 
 def _together(problem: Problem, allocator: Callable[[Problem], Selection]) -> tuple[float, ...]:
@@ -61,7 +72,8 @@ def _together(problem: Problem, allocator: Callable[[Problem], Selection]) -> tu
         limits = tuple(limit + share * max(0.0, way)
                        for limit, way in zip(problem.limits, ways, strict=True))
         try:
-            spent = allocator(replace(problem, limits=limits)).costs
+            spent = allocator(replace(problem, limits=limits, factor=None,
+                                      pairs=_forbidding(problem))).costs
         except Infeasible:
             low = share
         else:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from mpsearch import plugins
-from mpsearch.allocation.front import front
 from mpsearch.allocation.problem import Problem
-from mpsearch.allocation.selection import Selection
-from mpsearch.core.errors import Infeasible
+from mpsearch.allocation.surface import front2
 from mpsearch.core.types import ScoreTable
 from mpsearch.report.surface import Surface, SurfacePoint
 from mpsearch.steps.allocate import Allocation
@@ -43,32 +39,9 @@ def surface_of(allocation: Allocation, model: str, points: int = POINTS) -> Surf
         labels=(_AXES.get(first.table.metric, first.table.metric),
                 _AXES.get(second.table.metric, second.table.metric)),
         limits=(first.limit / scales[0], second.limit / scales[1]),
-        points=tuple(placed(found.choice) for found in front2(problem, points, solve)),
+        points=tuple(placed(found.choice) for found in front2(
+            problem, (0, 1), (points, points), solve)),
         chosen=placed(allocation.selection.choice))
-
-
-def front2(problem: Problem, points: int,
-           allocator: Callable[[Problem], Selection]) -> list[Selection]:
-    """The best selections within *points* by *points* pairs of limits on two metrics.
-
-    The ε-constraint method (Haimes, Lasdon and Wismer, 1971): one cost is limited to each of a
-    row of values, and for each the front over the other cost is solved. What another selection
-    matches in both costs and the loss is left out.
-    """
-    found: dict[tuple[int, ...], Selection] = {}
-    for limit in np.linspace(problem.floor(0), problem.ceiling(0), points).tolist():
-        try:
-            solved = front(problem.limited(0, limit), 1, points, allocator)
-        except Infeasible:
-            continue
-        found |= {selection.choice: selection for selection in solved}
-    return [one for one in found.values()
-            if not any(_beats(other, one) for other in found.values())]
-
-
-def _beats(other: Selection, one: Selection) -> bool:
-    here, there = (one.objective, *one.costs), (other.objective, *other.costs)
-    return here != there and all(map(float.__le__, there, here))
 
 
 def _tightest(rows: Sequence[Row]) -> list[Row]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsearch import plugins
-from mpsearch.allocation.prices import forced
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.errors import BadInput, Infeasible
@@ -50,13 +49,13 @@ def why_not(policy: Policy, workspace: Workspace, text: str) -> Pin:
 def _pinned(saved: Saved, problem: Problem, group: int, candidate: int,
             text: str) -> tuple[Selection, tuple[int, ...]]:
     """The best answer with the pin, and its choice in terms of the whole menu."""
-    narrowed = forced(problem, group, candidate)
+    narrowed = problem.pin(group, candidate)
     try:
-        found: Selection = plugins.load("allocator", EXACT)()(narrowed)
+        found: Selection = plugins.load("allocator", EXACT)()(narrowed.problem)
     except Infeasible as error:
         raise Infeasible(f"no policy with {text} meets {' and '.join(map(str, _texts(saved)))}: "
-                         f"raise {advice(narrowed, saved.rows)}") from error
-    return found, (*found.choice[:group], candidate, *found.choice[group + 1:])
+                         f"raise {advice(narrowed.problem, saved.rows)}") from error
+    return found, narrowed.expand(found.choice)
 
 
 def _texts(saved: Saved) -> Sequence[str]:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from mpsearch.allocation.ilp import Ilp
+from mpsearch.allocation.interactions import Pair
 from mpsearch.allocation.limits import BelowFloor
-from mpsearch.allocation.prices import alternatives, differences, forced, forced_bounds, prices
+from mpsearch.allocation.prices import alternatives, differences, forced_bounds, prices
 from mpsearch.allocation.problem import Problem
+from mpsearch.core.errors import Unsupported
 
 
 def relaxed(problem):
@@ -115,7 +117,7 @@ def test_forced_candidates_cost_what_brute_force_says_and_at_least_the_bound(pro
             known = [problem.objective(c) for c in choices if c[group] == k and problem.meets(c)]
             if known:
                 assert low[group][k] <= min(known) + 1e-6
-                assert Ilp()(forced(problem, group, k)).objective == pytest.approx(min(known))
+                assert Ilp()(problem.pin(group, k).problem).objective == pytest.approx(min(known))
 
 
 @given(small(budgets=(0, 2)))
@@ -129,3 +131,13 @@ def test_the_alternative_is_the_other_candidate_of_least_charge(problem):
         assert (other is None) == (row.size == 1)
         if other is not None:
             assert row[other] == min(row[1:])
+
+
+@pytest.mark.parametrize("terms", [
+    {"pairs": (Pair(first=0, second=1, values=np.array([[-5.0, 0.0], [0.0, 0.0]])),)},
+    {"factor": np.ones((1, 4))}])
+def test_interactions_have_no_prices(terms):
+    """A bound that leaves them out could lie above the best choice."""
+    rows = (np.array([3.0, 1.0]), np.array([3.0, 1.0]))
+    with pytest.raises(Unsupported, match="losses that add up"):
+        prices(Problem(losses=rows, costs=(rows,), limits=(3.0,), metrics=("size",), **terms))

@@ -1,13 +1,16 @@
 """The smallest relaxations against brute force."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mpsearch.allocation.coupled import Coupled
 from mpsearch.allocation.ilp import Ilp
+from mpsearch.allocation.interactions import Pair
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.relax import relax
 
@@ -78,3 +81,16 @@ def test_two_costs_by_hand():
                       costs=((np.array([1.0, 3.0, 4.0]),), (np.array([4.0, 3.0, 1.0]),)))
     assert relax(problem, Ilp()).alone == (4.0, 4.0)
     assert relax(problem.limited(0, 3.0), Ilp()).alone == pytest.approx((4.0, 3.0))
+
+
+def test_interactions_do_not_change_what_a_choice_costs_but_forbidden_pairs_do():
+    """The dear pair saves so much loss that it would be taken for the least size."""
+    rows, size = (np.zeros(2), np.zeros(2)), (np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    problem = Problem(losses=rows, costs=(size,), limits=(1.0,), metrics=("size",), pairs=(
+        Pair(first=0, second=1, values=np.array([[0.0, 0.0], [0.0, -50.0]])),))
+    assert relax(problem, Coupled()).alone == (2.0,)
+    forbidding = replace(problem, pairs=(
+        Pair(first=0, second=1, values=np.array([[np.inf, 0.0], [0.0, -50.0]])),))
+    assert relax(forbidding, Coupled()).alone == (3.0,)
+    with_factor = replace(problem, pairs=(), factor=np.array([[0.0, 9.0, 0.0, -9.0]]))
+    assert relax(with_factor, Ilp()).alone == (2.0,)

@@ -1,37 +1,10 @@
-"""The front of two costs, against every choice there is."""
+"""The front of two costs behind two kinds of budget."""
 
-import itertools
-
-import numpy as np
 import pytest
 
-from mpsearch.allocation.ilp import Ilp
-from mpsearch.allocation.problem import Problem
 from mpsearch.core.budget import Budget
 from mpsearch.steps.allocate import allocate
-from mpsearch.steps.surfaces import front2, surface_of
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_every_policy_of_the_front_is_the_best_within_its_own_costs(seed):
-    draw = np.random.default_rng(seed)
-    problem = Problem(losses=tuple(draw.uniform(0, 1, (4, 3))), limits=(np.inf, np.inf),
-                      costs=tuple(tuple(draw.integers(1, 20, (4, 3)).astype(float))
-                                  for _ in range(2)), metrics=("size", "time"))
-    found = front2(problem, 6, Ilp())
-    choices = list(itertools.product(range(3), repeat=4))
-    for selection in found:
-        within = [problem.objective(choice) for choice in choices
-                  if all(map(float.__le__, problem.spent(choice), selection.costs))]
-        assert selection.objective == min(within)
-    assert len({selection.costs for selection in found}) == len(found)
-    for limits in itertools.product(*(np.linspace(problem.floor(m), problem.ceiling(m), 6)
-                                      for m in range(2))):
-        best = min((problem.objective(choice) for choice in choices
-                    if all(map(float.__le__, problem.spent(choice), limits))), default=None)
-        known = min((selection.objective for selection in found
-                     if all(map(float.__le__, selection.costs, limits))), default=None)
-        assert known == best, "the grid's own limits are answered exactly"
+from mpsearch.steps.surfaces import surface_of
 
 
 def allocated(two_layers, make_measured, *texts):
