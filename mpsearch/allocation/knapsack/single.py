@@ -1,0 +1,103 @@
+"""One budget: price and bound, a quick good choice, the core, its exact completion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+import numpy as np
+
+from mpsearch.allocation.fixed import Mask
+from mpsearch.allocation.knapsack.core import Core
+from mpsearch.allocation.knapsack.pareto import complete
+from mpsearch.allocation.knapsack.plain import Floats, Indices
+from mpsearch.allocation.knapsack.reference import Reference, reference
+from mpsearch.allocation.knapsack.table import Table
+
+_TRIALS = ((24, 300), (96, 3_000))  # groups and states at a time, to find a good choice quickly
+_NEAR = 4.0  # times the largest gap of these groups: what schemes are tried
+_FEW = 60  # groups that are completed without trials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Settled:
+    """A choice (a scheme a group), its loss above the groups' least and a lower bound on it.
+
+    Both losses are in the unit of the scaled table. *gaps* are by how much each group's next best
+    scheme is worse than the *reference* at its price, *slopes* that for each unit of cost: a choice that is better than *excess* takes
+    the reference's scheme wherever the gap is larger than what *relaxed*, the bound of the
+    relaxation, leaves. *margin* is the share of a loss that rounding may take.
+    """
+
+    pick: Indices
+    excess: float
+    low: float
+    relaxed: float
+    margin: float
+    gaps: Floats
+    slopes: Floats
+    reference: Reference
+
+    @property
+    def gap(self) -> float:
+        """What a scheme may be worse by and still be part of a better choice."""
+        return self.excess - self.relaxed
+
+
+def settle(table: Table, width: int, kernels: ModuleType) -> Settled | None:
+    """The best choice within the one limit of *table*, or the best found; None if none exists.
+
+    The completion keeps up to *width* states at a time; the bound meets the loss if that was
+    enough.
+    """
+    found = reference(table.scaled[0], table.scaled[1][0], table.limit(0), kernels)
+    if found is None:
+        return None
+    state, total = _relaxed(table, found, kernels)
+    for count, states in _TRIALS:
+        groups = np.flatnonzero(state.gaps <= state.gap)
+        if groups.size > max(count, _FEW):
+            groups = groups[np.argpartition(state.slopes[groups], count)[:count]]
+            core = Core.of(table, found, np.sort(groups), total)
+            near = min(state.gap, _NEAR * float(state.gaps[groups].max()))
+            state = _tried(state, core, core.kept(state.excess, near), states, kernels)[0]
+    groups = np.flatnonzero(state.gaps <= state.gap)
+    return _closed(state, Core.of(table, found, groups, total), width, kernels)
+
+
+def _relaxed(table: Table, found: Reference, kernels: ModuleType) -> tuple[Settled, float]:
+    """What the relaxation alone says, and the loss of its reference above the least."""
+    losses, costs = table.scaled[0], table.scaled[1][0]
+    gaps, slopes, better, above = kernels.second(losses, costs, found.pick, found.price)
+    margin = 4 * np.finfo(float).eps * (len(losses) + 8)
+    total = float(above.sum())
+    relaxed = (total + found.price * found.over) * (1 - margin) - float(better.sum())
+    changed = np.flatnonzero(found.within != found.pick)
+    above[changed] = losses[changed, found.within[changed]] - losses[changed].min(
+        axis=1, initial=np.inf)
+    return Settled(pick=found.within, excess=float(above.sum()), low=0.0,
+                   relaxed=max(0.0, relaxed), margin=margin, gaps=gaps,
+                   slopes=slopes, reference=found), total
+
+
+def _tried(state: Settled, core: Core, mask: Mask, width: int,
+           kernels: ModuleType) -> tuple[Settled, float]:
+    """The state after a completion within *mask*, and a bound on what was given up in it."""
+    order, items = core.items(mask, kernels)
+    found = complete(items, state.excess, state.margin, width, kernels)
+    if found.schemes is None:
+        return state, found.bound
+    pick = state.reference.pick.copy()
+    pick[order[:len(found.schemes)]] = found.schemes
+    return replace(state, pick=pick, excess=found.best), found.bound
+
+
+def _closed(state: Settled, core: Core, width: int, kernels: ModuleType) -> Settled:
+    """The state after a completion of all that is undecided."""
+    core, lowered = core.aligned(core.kept(state.excess, state.gap))
+    more = state.reference.price * lowered * (1 - state.margin)
+    state = replace(state, relaxed=min(state.relaxed + more, state.excess))
+    mask = core.kept(state.excess, state.gap)
+    state, bound = _tried(state, core, mask, width, kernels)
+    low = min(bound, state.excess * (1 - state.margin))
+    return replace(state, low=max(state.relaxed, low))
