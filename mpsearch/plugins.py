@@ -59,7 +59,10 @@ BUILTIN: dict[str, dict[str, str]] = {
         "size": "mpsearch.cost.size:size",
         "bops": "mpsearch.cost.bops:bops",
     },
-    "allocator": {"ilp": "mpsearch.allocation.ilp:Ilp"},
+    "allocator": {
+        "hull": "mpsearch.allocation.hull:Hull",
+        "ilp": "mpsearch.allocation.ilp:Ilp",
+    },
     "quantizer": {"int": "mpsearch.quantizers.uniform:Uniform"},
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

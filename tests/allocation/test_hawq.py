@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from mpsearch.allocation.hull import Hull
 from mpsearch.allocation.ilp import Ilp
 from mpsearch.allocation.problem import Problem
 
@@ -22,7 +23,8 @@ def published(test_data):
 
 
 @pytest.mark.parametrize(("metric", "fraction"), CASES)
-@pytest.mark.parametrize("allocator", [Ilp(), Ilp(expansions=0)], ids=["swept", "solved"])
+@pytest.mark.parametrize("allocator", [Ilp(), Ilp(expansions=0), Hull()],
+                         ids=["ilp", "ilp, solved", "hull"])
 def test_a_published_configuration_is_reproduced(published, metric, fraction, allocator):
     trace = np.array(published["trace"])
     losses = np.stack([trace * published["perturbation"][bits] for bits in BITS], axis=1)

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 import numpy as np
 from numba import njit
 
-from mpsearch.allocation.knapsack.plain import Curve, Floats, Gaps, Indices, States, Steps
+from mpsearch.allocation.knapsack.plain import Floats, Gaps, Indices, Rest, States, Steps
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -117,20 +117,19 @@ def _first(front: Indices, at: Indices, n: int, loss: Floats, added: Floats) -> 
     for k in range(at.size):
         if at[k] == n:
             continue
-        if c < 0 or front[k, 0] < front[c, 0]:
-            c = k
-        elif front[k, 0] == front[c, 0] and (front[k, 1] < front[c, 1] or (
-                front[k, 1] == front[c, 1] and loss[at[k]] + added[k] < loss[at[c]] + added[c])):
+        more = 0 if c < 0 else front[k, 0] - front[c, 0] or front[k, 1] - front[c, 1]
+        if c < 0 or more < 0 or (
+                more == 0 and loss[at[k]] + added[k] < loss[at[c]] + added[c]):
             c = k
     return c
 
 
 @_compiled
 def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indices, Indices],
-           kept: float, curve: Curve, unit: float, best: float) -> States:
+           rest: Rest, best: float) -> States:
     """See `plain.extend`; the sorted states shifted by each scheme are merged."""
     loss, high, low = states
-    ends_, starts, values, slopes = curve
+    kept, (ends_, starts, values, slopes), unit = rest
     n, m, piece = loss.size, schemes[0].size, 0
     at = np.zeros(m, dtype=np.int64)
     front = np.empty((m, 2), dtype=np.int64)

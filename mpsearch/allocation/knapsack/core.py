@@ -72,11 +72,19 @@ class Core:
         lowered = ((over - high) - low * 2.0**-LOW) * self.exact.unit
         return replace(self, exact=replace(self.exact, over=(over, 0))), lowered
 
-    def items(self, mask: Mask, kernels: ModuleType) -> tuple[Indices, Items]:
-        """What to complete of the schemes in *mask*, and the groups in the order of that."""
+    def items(self, mask: Mask, kernels: ModuleType, *, by_slope: bool) -> tuple[Indices, Items]:
+        """What to complete of the schemes in *mask*, and the groups in the order of that.
+
+        Those with the largest changes of cost come first, or those with slopes near the price.
+        """
         sizes = mask.sum(axis=1)
-        weight = np.where(mask, np.abs(self.spent), 0.0).max(axis=1, initial=0.0)
-        order = np.argsort(-weight, kind="stable")
+        spent = np.abs(self.spent)
+        if by_slope:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                slope = np.where(mask & (spent > 0), self.worse / spent, np.inf)
+            order = np.argsort(slope.min(axis=1, initial=np.inf), kind="stable")
+        else:
+            order = np.argsort(-np.where(mask, spent, 0.0).max(axis=1, initial=0.0), kind="stable")
         order = order[sizes[order] > 1]
         losses = np.where(mask, self.losses, np.inf)[order]
         slopes = Slopes.of(losses, self.spent[order], self.pick[order], self.price, kernels)

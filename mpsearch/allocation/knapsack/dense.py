@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from mpsearch.allocation.fixed import Mask
 from mpsearch.allocation.knapsack.choose import kernels
 from mpsearch.allocation.knapsack.plain import Floats, Indices
-from mpsearch.allocation.knapsack.single import settle
+from mpsearch.allocation.knapsack.single import remaining, settle
 from mpsearch.allocation.knapsack.table import Table
 from mpsearch.core.errors import BadInput
 
@@ -22,7 +22,8 @@ class Answer:
     """A *choice* (a scheme a group) within the limit, and what is proven of it.
 
     *excess* is its loss above the sum of the groups' least losses, *low* a bound on that of every
-    choice within the limit. *open* are the groups in which a better choice can differ from *near*.
+    choice within the limit. *open* are the groups in which a better choice can differ from
+    *near*, to the schemes in *kept* (open groups, schemes).
     """
 
     choice: Indices
@@ -30,6 +31,7 @@ class Answer:
     low: float
     near: Indices
     open: Indices
+    kept: Mask
 
     @property
     def proven(self) -> bool:
@@ -56,6 +58,7 @@ def solve_dense(losses: Floats, costs: Floats, limits: Sequence[float], *,
     state = settle(table, width, kernels(losses.size))
     if state is None:
         return None
-    back = 2.0 ** -table.exponents[0]
-    return Answer(choice=state.pick, excess=state.excess * back, low=state.low * back,
-                  near=state.reference.pick, open=np.flatnonzero(state.gaps <= state.gap))
+    groups, kept = remaining(table, state)
+    return Answer(choice=state.pick, excess=math.ldexp(state.excess, -table.exponents[0]),
+                  low=math.ldexp(state.low, -table.exponents[0]), near=state.reference.pick,
+                  open=groups, kept=kept)

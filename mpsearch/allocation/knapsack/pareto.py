@@ -72,10 +72,10 @@ def complete(items: Items, best: float, margin: float, width: int, kernels: Modu
             curve = items.slopes.curve(index + 1, margin)
         rest = float(items.rest[index + 1]), curve, items.unit
         schemes = tuple(table[index, :size] for table in (items.losses, items.high, items.low))
-        loss, high, low, parent, pick = kernels.extend((loss, high, low), schemes, *rest,
+        loss, high, low, parent, pick = kernels.extend((loss, high, low), schemes, rest,
                                                        best * (1 - margin))
         if loss.size > min(width, left):
-            lows = bounds(loss, high, low, *rest)
+            lows = bounds(loss, high, low, rest)
             ranked = np.argsort(lows, kind="stable")
             kept = np.sort(ranked[:min(width, left)])
             bound = min(bound, float(lows[ranked[kept.size]]))

@@ -16,6 +16,7 @@ Steps = tuple[Floats, Floats, Indices, Indices]
 Gaps = tuple[Floats, Floats, Floats, Floats]
 Curve = tuple[Floats, Floats, Floats, Floats]
 """A convex piecewise linear function: where pieces end (one fewer), a point of each, its slope."""
+Rest = tuple[float, Curve, float]
 States = tuple[Floats, Indices, Indices, Indices, Indices]
 
 
@@ -89,19 +90,19 @@ def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
 
 
 def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indices, Indices],
-           kept: float, curve: Curve, unit: float, best: float) -> States:
+           rest: Rest, best: float) -> States:
     """Every state with every scheme of one more group, of equal or worse ones only the first.
 
     *states* are losses and the two limbs of costs above the limit, by rising cost and falling
-    loss; *schemes* are those of the group. What cannot stay below *best* is dropped, with the
-    other arguments as in `bounds`. The last two arrays are the states and schemes that the new
+    loss; *schemes* are those of the group. What cannot stay below *best* is dropped, with
+    *rest* as in `bounds`. The last two arrays are the states and schemes that the new
     states came from.
     """
-    loss, high, low = (s[None, :] + d[:, None] for s, d in zip(states, schemes, strict=True))
+    loss = (states[0] + schemes[0][:, None]).ravel()
+    high, low = states[1] + schemes[1][:, None], states[2] + schemes[2][:, None]
     carried = low >> 48
     high, low = (high + carried).ravel(), (low - (carried << 48)).ravel()
-    loss = loss.ravel()
-    alive = np.flatnonzero(bounds(loss, high, low, kept, curve, unit) < best)
+    alive = np.flatnonzero(bounds(loss, high, low, rest) < best)
     alive = alive[np.lexsort((loss[alive], low[alive], high[alive]))]
     least = np.minimum.accumulate(np.append(np.inf, loss[alive]))
     alive = alive[loss[alive] < least[:-1]]
@@ -109,14 +110,13 @@ def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indic
     return loss[alive], high[alive], low[alive], parent, pick
 
 
-def bounds(loss: Floats, high: Indices, low: Indices, kept: float, curve: Curve,
-           unit: float) -> Floats:
+def bounds(loss: Floats, high: Indices, low: Indices, rest: Rest) -> Floats:
     """Least loss that each state can end with.
 
-    *kept* is the loss of the remaining groups as they are in the reference, *curve* what saving
-    the rest of the cost changes in it, *unit* the cost that the first limb counts in.
+    *rest* is the loss of the remaining groups as they are in the reference, what saving the rest
+    of the cost changes in it, and the cost that the first limb counts in.
     """
-    ends_, starts, values, slopes = curve
+    kept, (ends_, starts, values, slopes), unit = rest
     over = (high + low * 2.0**-48) * unit
     at = np.searchsorted(ends_, over)
     return np.asarray(loss + kept + (values[at] + (over - starts[at]) * slopes[at]))

@@ -14,9 +14,10 @@ from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.reference import Reference, reference
 from mpsearch.allocation.knapsack.table import Table
 
-_TRIALS = ((24, 300), (96, 3_000))  # groups and states at a time, to find a good choice quickly
+_TRIALS = ((24, 300), (96, 3_000), (300, 1_000))  # groups, states at a time
+_PASSES = ((False, 8), (True, 8), (True, 1), (False, 1))  # by slopes?, share of the width
 _NEAR = 4.0  # times the largest gap of these groups: what schemes are tried
-_FEW = 60  # groups that are completed without trials
+_FEW = 100  # groups that are completed without trials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,9 +25,10 @@ class Settled:
     """A choice (a scheme a group), its loss above the groups' least and a lower bound on it.
 
     Both losses are in the unit of the scaled table. *gaps* are by how much each group's next best
-    scheme is worse than the *reference* at its price, *slopes* that for each unit of cost: a choice that is better than *excess* takes
-    the reference's scheme wherever the gap is larger than what *relaxed*, the bound of the
-    relaxation, leaves. *margin* is the share of a loss that rounding may take.
+    scheme is worse than the *reference* at its price, *slopes* that for each unit of cost: a
+    choice that is better than *excess* takes the reference's scheme wherever the gap is larger
+    than what *relaxed*, the bound of the relaxation, leaves. *margin* is the share of a loss that
+    rounding may take.
     """
 
     pick: Indices
@@ -65,6 +67,17 @@ def settle(table: Table, width: int, kernels: ModuleType) -> Settled | None:
     return _closed(state, Core.of(table, found, groups, total), width, kernels)
 
 
+def remaining(table: Table, state: Settled) -> tuple[Indices, Mask]:
+    """The undecided groups of a settled *table*, and which of their schemes are (groups, schemes).
+
+    None are where the bound meets the loss.
+    """
+    margin = state.excess * (1 - state.margin)
+    groups = np.flatnonzero(state.gaps <= state.gap) if state.low < margin else state.pick[:0]
+    core = Core.of(table, state.reference, groups, 0.0)
+    return groups, core.kept(state.excess, state.gap) & np.isfinite(table.losses[groups])
+
+
 def _relaxed(table: Table, found: Reference, kernels: ModuleType) -> tuple[Settled, float]:
     """What the relaxation alone says, and the loss of its reference above the least."""
     losses, costs = table.scaled[0], table.scaled[1][0]
@@ -80,10 +93,10 @@ def _relaxed(table: Table, found: Reference, kernels: ModuleType) -> tuple[Settl
                    slopes=slopes, reference=found), total
 
 
-def _tried(state: Settled, core: Core, mask: Mask, width: int,
-           kernels: ModuleType) -> tuple[Settled, float]:
+def _tried(state: Settled, core: Core, mask: Mask, width: int, kernels: ModuleType, *,
+           by_slope: bool = False) -> tuple[Settled, float]:
     """The state after a completion within *mask*, and a bound on what was given up in it."""
-    order, items = core.items(mask, kernels)
+    order, items = core.items(mask, kernels, by_slope=by_slope)
     found = complete(items, state.excess, state.margin, width, kernels)
     if found.schemes is None:
         return state, found.bound
@@ -97,7 +110,12 @@ def _closed(state: Settled, core: Core, width: int, kernels: ModuleType) -> Sett
     core, lowered = core.aligned(core.kept(state.excess, state.gap))
     more = state.reference.price * lowered * (1 - state.margin)
     state = replace(state, relaxed=min(state.relaxed + more, state.excess))
-    mask = core.kept(state.excess, state.gap)
-    state, bound = _tried(state, core, mask, width, kernels)
-    low = min(bound, state.excess * (1 - state.margin))
-    return replace(state, low=max(state.relaxed, low))
+    for by_slope, share in _PASSES:
+        mask = core.kept(state.excess, state.gap)
+        state, bound = _tried(state, core, mask, max(1, width // share), kernels,
+                              by_slope=by_slope)
+        low = min(bound, state.excess * (1 - state.margin))
+        state = replace(state, low=max(state.low, state.relaxed, low))
+        if bound >= state.excess * (1 - state.margin):
+            break
+    return state

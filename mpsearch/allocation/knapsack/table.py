@@ -47,7 +47,7 @@ class Table:
         scaled = losses, costs
         if any(exponents):
             scaled = (np.ldexp(losses, exponents[0]),
-                      np.ldexp(costs, np.array(exponents[1:])[:, None, None]))
+                      np.ldexp(costs, np.array(exponents[1:], dtype=int)[:, None, None]))
         return cls(losses=losses, costs=costs, limits=tuple(limits), scaled=scaled,
                    exponents=tuple(exponents))
 
