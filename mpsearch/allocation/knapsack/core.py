@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from types import ModuleType
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from mpsearch.allocation.fixed import LOW, Mask
 from mpsearch.allocation.knapsack.curve import Slopes
-from mpsearch.allocation.knapsack.exact import Exact, exact
+from mpsearch.allocation.knapsack.exact import Ruler
 from mpsearch.allocation.knapsack.pareto import Items
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.reference import Reference
@@ -22,7 +23,8 @@ class Core:
 
     Tables (groups, schemes): *losses* above the group's least, *worse*, by how much a scheme is
     worse at *price* than the reference (infinite for schemes of no use), and *spent*, the cost
-    above it; *exact* are the exact costs. *pick* is the reference and *above* its losses above the
+    above it; *high* and *low* are the exact limbs of that and *over* those of what the reference
+    is above the limit, in *unit*s. *pick* is the reference and *above* its losses above the
     least, both of these groups; *total* is its loss in all groups.
     """
 
@@ -30,14 +32,18 @@ class Core:
     losses: Floats
     worse: Floats
     spent: Floats
-    exact: Exact
+    high: Indices
+    low: Indices
+    over: tuple[int, int]
+    unit: float
     pick: Indices
     above: Floats
     total: float
     price: float
 
     @classmethod
-    def of(cls, table: Table, found: Reference, groups: Indices, total: float) -> Core:
+    def of(cls, table: Table, found: Reference, groups: Indices, ruler: Ruler,
+           total: float) -> Core:
         """The core of these *groups* around the reference *found*, whose loss is *total*."""
         losses, costs = table.scaled[0][groups], table.scaled[1][0, groups]
         rows, pick = np.arange(groups.size), found.pick[groups]
@@ -46,11 +52,11 @@ class Core:
         worse = np.maximum(0.0, losses - here + found.price * spent)
         worse[(losses >= here) & (spent >= 0)] = np.inf
         worse[rows, pick] = 0.0
-        chosen = table.costs[0][np.arange(len(found.pick)), found.pick]
+        high, low = ruler.changes(groups, table.costs[0, groups])
         least = losses.min(axis=1, initial=np.inf)
         return cls(groups=groups, losses=losses - least[:, None], worse=worse, spent=spent,
-                   exact=exact(chosen, table.costs[0, groups], chosen[groups], table.limits[0],
-                               table.exponents[1]),
+                   high=high, low=low, over=ruler.over,
+                   unit=math.ldexp(1.0, table.exponents[1] - ruler.shift),
                    pick=pick, above=here[:, 0] - least, total=total, price=found.price)
 
     def kept(self, best: float, gap: float) -> Mask:
@@ -64,13 +70,12 @@ class Core:
 
         Where all costs are multiples of something, the limit is one as well.
         """
-        unit = _divisor(self.exact, mask)
-        if not unit:
+        at, (high, low) = np.nonzero(mask), self.over
+        divisor = int(np.gcd.reduce(self.high[at], initial=0))
+        if not divisor or self.low[at].any():
             return self, 0.0
-        high, low = self.exact.over
-        over = -(-(high + (low > 0)) // unit) * unit
-        lowered = ((over - high) - low * 2.0**-LOW) * self.exact.unit
-        return replace(self, exact=replace(self.exact, over=(over, 0))), lowered
+        over = -(-(high + (low > 0)) // divisor) * divisor
+        return replace(self, over=(over, 0)), ((over - high) - low * 2.0**-LOW) * self.unit
 
     def items(self, mask: Mask, kernels: ModuleType, *, by_slope: bool) -> tuple[Indices, Items]:
         """What to complete of the schemes in *mask*, and the groups in the order of that.
@@ -93,12 +98,6 @@ class Core:
         rest = np.append(np.cumsum(above[::-1])[::-1], 0.0)
         rest += max(0.0, self.total - float(above.sum()))
         return self.groups[order], Items(
-            losses=self.losses[at], high=self.exact.high[at], low=self.exact.low[at],
-            sizes=sizes[order], schemes=schemes, over=self.exact.over, rest=rest, slopes=slopes,
-            unit=self.exact.unit)
-
-
-def _divisor(exact: Exact, mask: Mask) -> int:
-    """What all changes of cost are multiples of, in the first limb; 0 if they need the second."""
-    at = np.nonzero(mask)
-    return 0 if exact.low[at].any() else int(np.gcd.reduce(exact.high[at], initial=0))
+            losses=self.losses[at], high=self.high[at], low=self.low[at],
+            sizes=sizes[order], schemes=schemes, over=self.over, rest=rest, slopes=slopes,
+            unit=self.unit)

@@ -9,7 +9,8 @@ import numpy as np
 
 from mpsearch.allocation.knapsack.plain import Curve, Floats, Indices
 
-_TOP = 2.0**1000
+_TOP = 2.0**1000  # slopes above it are taken for it
+_NOTHING, _NEVER = np.zeros(1), np.full(1, np.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,21 +38,15 @@ class Slopes:
         order = np.argsort(-slope, kind="stable")
         return cls(take=take, give=(slope[order], cost[order], group[order]))
 
-    def curve(self, first: int, margin: float) -> Curve:
+    def curve(self, first: int, margin: float, kernels: ModuleType) -> Curve:
         """Least loss that groups from place *first* on add for each cost they are to save.
 
         Beyond all that they can save it is infinite; sums of that may be short by *margin*.
         """
-        slope, cost, group = self.take
-        still = group >= first
-        take, saved = slope[still], np.append(0.0, np.cumsum(cost[still]))
-        lost = np.append(0.0, np.cumsum(cost[still] * take))
-        slope, cost, group = self.give
-        still = group >= first
-        give, spent = slope[still][::-1], np.append(0.0, np.cumsum(cost[still]))[::-1]
-        gained = np.append(0.0, np.cumsum(cost[still] * slope[still]))[::-1]
-        ends = np.concatenate([-spent, saved[1:]])
-        ends[-1] *= 1 + margin if take.size else 1.0
-        starts = np.concatenate([[0.0], -spent[1:], saved[:-1], [0.0]])
-        values = np.concatenate([-gained[:1], -gained[1:], lost[:-1], [np.inf]])
-        return ends, starts, values, np.concatenate([[0.0], give, take, [0.0]])
+        saved, lost, take = kernels.taken(*self.take, first)
+        spent, gained, give = kernels.taken(*self.give, first)
+        saved[-1] *= 1 + margin
+        ends = np.concatenate((-spent[::-1], saved[1:]))
+        starts = np.concatenate((_NOTHING, -spent[-2::-1], saved[:-1], _NOTHING))
+        values = np.concatenate((-gained[::-1][:1], -gained[-2::-1], lost[:-1], _NEVER))
+        return ends, starts, values, np.concatenate((_NOTHING, give[::-1], take, _NOTHING))

@@ -5,41 +5,36 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from mpsearch.allocation.fixed import HIGH, LOW, most, split
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Exact:
-    """How far a choice is above a limit, and what changes of it add, both as two limbs.
+class Ruler:
+    """The fixed point in which a problem's costs are counted, and a choice that they start from.
 
-    *over* are the limbs of the excess, *high* and *low* those of each change (groups, schemes).
-    *unit* is the cost that 1 in the first limb stands for, times a power of two the caller chose.
+    *chosen* are the choice's costs a group and *over* the limbs of what is above the limit in
+    sum. Costs are counted in units of 2 to the minus *shift*.
     """
 
+    chosen: Floats
     over: tuple[int, int]
-    high: Indices
-    low: Indices
-    unit: float
+    shift: int
 
+    @classmethod
+    def of(cls, chosen: Floats, largest: float, limit: float) -> Ruler:
+        """The ruler for costs of up to *largest* a group, within *limit*."""
+        shift = HIGH - math.frexp(len(chosen) * 2.0 * largest + abs(limit))[1]
+        high, low = split(chosen, shift)
+        half = LOW // 2
+        small = (int((low >> half).sum()) << half) + int((low & (1 << half) - 1).sum())
+        over = (int(high.sum()) << LOW) + small - most(limit, shift + LOW)
+        return cls(chosen=chosen, over=divmod(over, 1 << LOW), shift=shift)
 
-def exact(chosen: Floats, changed: Floats, start: Floats, limit: float, exponent: int) -> Exact:
-    """Exact costs of a choice whose costs a group are *chosen*, within *limit*.
-
-    *changed* are the costs of some groups' schemes and *start* their costs in that choice. Costs
-    times 2 to the *exponent* is what the unit is given in.
-    """
-    largest = (float(np.abs(chosen).sum()) + abs(limit)
-               + float(np.abs(changed).max(axis=1, initial=0.0).sum()))
-    shift = HIGH - math.frexp(largest)[1]
-    high, low = split(chosen, shift)
-    halves = (int((low >> LOW // 2).sum()) << LOW // 2) + int((low & (1 << LOW // 2) - 1).sum())
-    over = (int(high.sum()) << LOW) + halves - most(limit, shift + LOW)
-    high, low = split(changed, shift)
-    first_high, first_low = split(start, shift)
-    high, low = high - first_high[:, None], low - first_low[:, None]
-    carried = low >> LOW
-    return Exact(over=divmod(over, 1 << LOW), high=high + carried, low=low - (carried << LOW),
-                 unit=math.ldexp(1.0, exponent - shift))
+    def changes(self, groups: Indices, costs: Floats) -> tuple[Indices, Indices]:
+        """What the *costs* (groups, schemes) of these *groups* add to the choice's, as limbs."""
+        high, low = split(costs, self.shift)
+        first_high, first_low = split(self.chosen[groups], self.shift)
+        high, low = high - first_high[:, None], low - first_low[:, None]
+        carried = low >> LOW
+        return high + carried, low - (carried << LOW)

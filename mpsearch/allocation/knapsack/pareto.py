@@ -21,7 +21,7 @@ from mpsearch.allocation.knapsack.curve import Slopes
 from mpsearch.allocation.knapsack.plain import Floats, Indices, bounds
 
 _ROOM = 4_000_000  # states in all that are kept to trace the best choice back
-_FRESH, _CURVES = 16, 64  # groups after each of which the bound is made anew, and times after that
+_FRESH, _CURVES = 6, 24  # groups after each of which the bound is made anew, and times after that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,7 +69,7 @@ def complete(items: Items, best: float, margin: float, width: int, kernels: Modu
     left, every = _ROOM, max(1, items.sizes.size // _CURVES)
     for index, size in enumerate(items.sizes.tolist()):
         if index < _FRESH or index % every == 0:
-            curve = items.slopes.curve(index + 1, margin)
+            curve = items.slopes.curve(index + 1, margin, kernels)
         rest = float(items.rest[index + 1]), curve, items.unit
         schemes = tuple(table[index, :size] for table in (items.losses, items.high, items.low))
         loss, high, low, parent, pick = kernels.extend((loss, high, low), schemes, rest,
@@ -93,7 +93,7 @@ def complete(items: Items, best: float, margin: float, width: int, kernels: Modu
 
 def _last_within(high: Indices, low: Indices) -> int:
     """The last state within the limit, which has the least loss of those; -1 if there is none."""
-    below = int(np.searchsorted(high, 0))
+    below = int(high.searchsorted(0))
     while below < high.size and high[below] == 0 and low[below] <= 0:
         below += 1
     return below - 1

@@ -19,9 +19,9 @@ import numpy as np
 
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 
-_SHARE = 12  # groups of which one is in the sample
+_SHARE = 8  # groups of which one is in the sample
 _FEW = 250  # a sample of fewer groups tells too little
-_DEVIATIONS = 4.0  # standard errors of the sample's cost to either side
+_DEVIATIONS = 3.0  # standard errors of the sample's cost to either side
 _EXACT = 2.0**53  # whole numbers up to here are exact
 
 
@@ -39,9 +39,12 @@ class Reference:
     within: Indices
 
 
-def reference(losses: Floats, costs: Floats, limit: float, kernels: ModuleType) -> Reference | None:
-    """The reference of a table (groups, schemes) within *limit*; None if it is out of reach."""
-    top = np.finfo(float).max / (4 * max(1.0, abs(costs.max()), abs(costs.min())))
+def reference(losses: Floats, costs: Floats, limit: float, kernels: ModuleType,
+              top: float) -> Reference | None:
+    """The reference of a table (groups, schemes) within *limit*; None if it is out of reach.
+
+    Prices are up to *top*.
+    """
     found = _Bracket.of(losses, costs, limit, kernels, top)
     if found is None:
         return None
@@ -82,15 +85,15 @@ class _Bracket:
            top: float) -> _Bracket | None:
         """The bracket that a sample of the groups suggests, widened where it has to be."""
         low, high = _guess(losses, costs, limit, kernels, top)
-        rows = np.arange(len(losses))
+        rows, misses = np.arange(len(losses)), 0
         while True:
             dear, cheap = kernels.ends(losses, costs, low, high)
             over = exact_sum(costs[rows, dear]) - limit
             within = exact_sum(costs[rows, cheap]) <= limit
             if over <= 0 and low > 0:
-                low = 0.0
+                low, misses = (low / 2 if not misses else 0.0), misses + 1
             elif not within and high < math.inf:
-                high = math.inf
+                high, misses = (high * 2 if not misses else math.inf), misses + 1
             elif not within:
                 return None
             else:

@@ -22,6 +22,7 @@ class Table:
     Where a group has fewer schemes, its losses are infinite and its costs 0 beyond them. *scaled*
     holds losses and costs brought by powers of two to where products neither over- nor underflow,
     usually the arrays themselves; *exponents* are those powers, of the losses and each metric.
+    *largest* is the largest magnitude of each metric's costs.
     """
 
     losses: Floats
@@ -29,6 +30,7 @@ class Table:
     limits: tuple[float, ...]
     scaled: tuple[Floats, Floats]
     exponents: tuple[int, ...]
+    largest: tuple[float, ...]
 
     @classmethod
     def of(cls, losses: Floats, costs: Floats, limits: Sequence[float]) -> Table:
@@ -40,16 +42,17 @@ class Table:
         if costs.shape != (len(limits), *losses.shape) or not losses.size:
             raise BadInput(f"losses of shape {losses.shape} and {len(limits)} limits need costs of "
                            f"shape (metrics, groups, schemes), not {costs.shape}")
-        least, most = losses.min(), losses.max()
+        most = losses.max()
         if most == math.inf:
-            most = losses[losses < math.inf].max()
-        exponents = [_exponent(least, most), *(_exponent(row.min(), row.max()) for row in costs)]
+            most = losses[losses < math.inf].max(initial=0.0)
+        sizes = [max(-losses.min(), most), *(max(-row.min(), row.max()) for row in costs)]
+        exponents = [_exponent(float(size)) for size in sizes]
         scaled = losses, costs
         if any(exponents):
             scaled = (np.ldexp(losses, exponents[0]),
                       np.ldexp(costs, np.array(exponents[1:], dtype=int)[:, None, None]))
         return cls(losses=losses, costs=costs, limits=tuple(limits), scaled=scaled,
-                   exponents=tuple(exponents))
+                   exponents=tuple(exponents), largest=tuple(map(float, sizes[1:])))
 
     @classmethod
     def of_problem(cls, problem: Problem) -> Table:
@@ -71,9 +74,8 @@ class Table:
             return math.copysign(math.inf, self.limits[metric])
 
 
-def _exponent(least: float, most: float) -> int:
-    """The power of two that brings the larger magnitude within the usual range, mostly 0."""
-    largest = max(abs(least), abs(most))
+def _exponent(largest: float) -> int:
+    """The power of two that brings the largest magnitude within the usual range, mostly 0."""
     if not largest < math.inf:
         raise BadInput("a table has a value that is not a finite number: measure it again")
     exponent = math.frexp(largest)[1]
