@@ -87,7 +87,10 @@ class Hull:
         if answer.objective < known.objective:
             choice = core.expand(answer.choice)
             known = _selection(problem, choice, 0.0)
-        proven = answer.status == "optimal" and answer.objective <= known.objective
+        least = math.fsum(float(row.min()) for row in problem.losses)
+        gap = known.objective - bound + 4 * math.ulp(known.objective) + 4 * math.ulp(least)
+        proven = (answer.status == "optimal" and answer.objective <= known.objective) or (
+            gap <= PROOF * (known.objective - least))
         return replace(known, bound=min(known.objective, bound),
                        status="optimal" if proven else "feasible",
                        note=f"{len(core.groups)} of {len(problem.losses)} groups were left to the "
