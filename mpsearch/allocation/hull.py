@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from mpsearch.allocation.ilp import Ilp
 from mpsearch.allocation.knapsack.dense import PROOF, solve_dense
 from mpsearch.allocation.knapsack.plain import Indices
 from mpsearch.allocation.knapsack.remainder import Remainder
 from mpsearch.allocation.knapsack.several import narrow
 from mpsearch.allocation.knapsack.table import Table
-from mpsearch.allocation.limits import Conflict, check_floors
+from mpsearch.allocation.limits import BelowFloor, Conflict
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.errors import Infeasible
@@ -42,16 +44,20 @@ class Hull:
         Raises:
             Infeasible: no choice keeps to the limits; a `BelowFloor` where one limit is to blame.
         """
-        check_floors(problem)
-        binding = problem.binding()
-        if len(binding.limits) > _BUDGETS or (
-                len(binding.limits) > 1 and sum(row.size for row in problem.losses) <= _SMALL):
+        table = Table.of_problem(problem)
+        for metric, limit, floor in zip(problem.metrics, table.limits, table.floors(),
+                                        strict=True):
+            if limit < floor:
+                raise BelowFloor(metric, limit, floor)
+        table = table.binding()
+        if not table.limits:
+            return _selection(problem, table, table.losses.argmin(axis=1), 0.0)
+        if len(table.limits) == 1:
+            return self._single(problem, table)
+        small = np.isfinite(table.losses).sum() <= _SMALL
+        if small or len(table.limits) > _BUDGETS:
             return self._whole(problem)
-        table = Table.of_problem(binding)
-        if not binding.limits:
-            return _selection(problem, table.losses.argmin(axis=1), 0.0)
-        return self._single(problem, table) if len(table.limits) == 1 else (
-            self._several(problem, table))
+        return self._several(problem, table)
 
     def _whole(self, problem: Problem) -> Selection:
         answer = Ilp(time_limit_s=self.time_limit_s)(problem)
@@ -61,20 +67,22 @@ class Hull:
         answer = solve_dense(table.losses, table.costs, table.limits, width=self.width)
         if answer is None:
             raise Conflict(problem, proven=True)
-        selection = _selection(problem, answer.choice, answer.low)
+        selection = _selection(problem, table, answer.choice, answer.low)
         if selection.status == "optimal":
             return selection
         core = Remainder.of(table, answer.near, answer.open, answer.kept)
-        return self._handed(problem, core, selection)
+        return self._handed(problem, table, core, selection)
 
     def _several(self, problem: Problem, table: Table) -> Selection:
         narrowed = narrow(table)
         if narrowed.pick is None:
             return self._whole(problem)
         low = math.ldexp(narrowed.low, -table.exponents[0])
-        return self._handed(problem, narrowed.core, _selection(problem, narrowed.pick, low))
+        return self._handed(problem, table, narrowed.core,
+                            _selection(problem, table, narrowed.pick, low))
 
-    def _handed(self, problem: Problem, core: Remainder, known: Selection) -> Selection:
+    def _handed(self, problem: Problem, table: Table, core: Remainder,
+                known: Selection) -> Selection:
         """The better of what is *known* and what the integer program makes of the *core*."""
         if core.size > _HANDED or not self.time_limit_s:
             return replace(known, note=f"{len(core.groups)} of {len(problem.losses)} groups were "
@@ -86,8 +94,8 @@ class Hull:
         bound = max(known.bound, min(known.objective, answer.bound))
         if answer.objective < known.objective:
             choice = core.expand(answer.choice)
-            known = _selection(problem, choice, 0.0)
-        least = math.fsum(float(row.min()) for row in problem.losses)
+            known = _selection(problem, table, choice, 0.0)
+        least = math.fsum(table.losses.min(axis=1).tolist())
         gap = known.objective - bound + 4 * math.ulp(known.objective) + 4 * math.ulp(least)
         proven = (answer.status == "optimal" and answer.objective <= known.objective) or (
             gap <= PROOF * (known.objective - least))
@@ -97,13 +105,12 @@ class Hull:
                        "integer program")
 
 
-def _selection(problem: Problem, pick: Indices, low: float) -> Selection:
+def _selection(problem: Problem, table: Table, pick: Indices, low: float) -> Selection:
     """The selection of *pick*, where no choice loses less than *low* above the groups' least."""
     choice = tuple(pick.tolist())
     objective = problem.objective(choice)
-    least = [float(row.min()) for row in problem.losses]
-    excess = math.fsum(float(row[k]) - low_ for row, k, low_
-                       in zip(problem.losses, choice, least, strict=True))
+    least = table.losses.min(axis=1)
+    excess = math.fsum((table.losses[np.arange(len(pick)), pick] - least).tolist())
     return Selection(choice=choice, objective=objective, costs=problem.spent(choice),
-                     bound=min(objective, math.fsum([*least, min(low, excess)])),
+                     bound=min(objective, math.fsum([*least.tolist(), min(low, excess)])),
                      status="optimal" if low >= excess * (1 - PROOF) else "feasible")

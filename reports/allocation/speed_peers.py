@@ -6,10 +6,11 @@ import importlib
 import multiprocessing
 import os
 import queue
+import signal
 
 import numpy as np
 
-SLACK = 1.5  # times its limit after which a solver is stopped from outside
+SLACK = 1.2  # times its limit after which a solver is stopped from outside
 
 
 def run(name, tables, seconds):
@@ -23,7 +24,7 @@ def run(name, tables, seconds):
     except queue.Empty:
         found = {"state": "out of time"}
     if child.is_alive() and found["state"] == "out of time":
-        child.kill()
+        os.killpg(child.pid, signal.SIGKILL)  # with what it started
     child.join()
     return found
 
@@ -109,6 +110,8 @@ def exact_dp(losses, costs, limits, seconds):
     loss, spent, trail = np.zeros(1), np.zeros(1), []
     kept = 0
     for row, cost in zip(losses, costs[0], strict=True):
+        if loss.size * row.size > 30_000_000:
+            return None, "out of memory"
         loss, spent = (loss[:, None] + row).ravel(), (spent[:, None] + cost).ravel()
         order = np.lexsort((loss, spent))
         order = order[spent[order] <= limits[0]]

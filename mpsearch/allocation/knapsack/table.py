@@ -66,6 +66,21 @@ class Table:
             table[filled] = np.concatenate(rows)
         return cls.of(losses, costs, problem.limits)
 
+    def floors(self) -> list[float]:
+        """The least total cost on each metric."""
+        there = np.isfinite(self.losses)
+        return [math.fsum(np.where(there, table, math.inf).min(axis=1).tolist())
+                for table in self.costs]
+
+    def binding(self) -> Table:
+        """The table without the metrics whose limit no choice can exceed."""
+        there = np.isfinite(self.losses)
+        kept = [metric for metric, (table, limit) in enumerate(zip(
+            self.costs, self.limits, strict=True))
+            if limit < math.fsum(np.where(there, table, -math.inf).max(axis=1).tolist())]
+        return self if len(kept) == len(self.limits) else self.of(
+            self.losses, self.costs[kept], [self.limits[metric] for metric in kept])
+
     def limit(self, metric: int) -> float:
         """The limit in the unit of the scaled costs; infinite where that is beyond all floats."""
         try:
