@@ -61,6 +61,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "allocator": {
         "ilp": "mpsearch.allocation.ilp:Ilp",
+        "hull": "mpsearch.allocation.hull:Hull",
         "dynamic": "mpsearch.allocation.dynamic:Dynamic",
         "greedy": "mpsearch.allocation.greedy:Greedy",
         "waterfill": "mpsearch.allocation.waterfill:Waterfill",

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mpsearch.allocation.rows import Row
 
-_HIGH, _LOW = 61, 48
+HIGH, LOW = 61, 48
+"""Bits of the first limb, for the largest total, and of the second."""
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -25,8 +26,8 @@ def carry(values: Ints) -> Ints:
     """Sums of limbs in their normal form: the second limb in its range, the rest in the first."""
     if values.shape[-1] == 1:
         return values
-    upper = values[..., 1] >> _LOW
-    return np.stack([values[..., 0] + upper, values[..., 1] - (upper << _LOW)], axis=-1)
+    upper = values[..., 1] >> LOW
+    return np.stack([values[..., 0] + upper, values[..., 1] - (upper << LOW)], axis=-1)
 
 
 def within(values: Ints, limit: Ints) -> Mask:
@@ -49,17 +50,22 @@ def fixed_point(metrics: Sequence[Sequence[Row]], limits: Sequence[float],
     caps = np.zeros((len(limits), 2), dtype=np.int64)
     for metric, (rows, limit) in enumerate(zip(metrics, limits, strict=True)):
         largest = math.fsum(float(np.abs(row).max()) for row in rows)
-        shift = _HIGH - math.frexp(max(largest, abs(limit)))[1]
-        scaled = np.ldexp(np.concatenate(rows), shift)
-        high = np.floor(scaled)
-        low = np.ceil(np.ldexp(scaled - high, _LOW))
-        costs[:, metric, 0], costs[:, metric, 1] = high, low
-        caps[metric] = divmod(_most(limit, shift + _LOW), 1 << _LOW)
+        shift = HIGH - math.frexp(max(largest, abs(limit)))[1]
+        costs[:, metric, 0], costs[:, metric, 1] = split(np.concatenate(rows), shift)
+        caps[metric] = divmod(most(limit, shift + LOW), 1 << LOW)
     limbs = 2 if costs[..., 1].any() else 1
     return carry(costs[..., :limbs]), caps[..., :limbs]
 
 
-def _most(limit: float, shift: int) -> int:
+def split(values: Row, shift: int) -> tuple[Ints, Ints]:
+    """Both limbs of *values* in units of 2 to the minus *shift*; the second may need a carry."""
+    scaled = np.ldexp(values, shift)
+    high = np.floor(scaled)
+    low = np.ceil(np.ldexp(scaled - high, LOW))
+    return high.astype(np.int64), low.astype(np.int64)
+
+
+def most(limit: float, shift: int) -> int:
     """The largest integer n for which ``n * 2**-shift``, rounded to a float, is within *limit*."""
     above = Fraction(math.nextafter(limit, math.inf))
     half = (Fraction(limit) + above) / 2 * Fraction(2) ** shift

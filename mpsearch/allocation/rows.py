@@ -23,20 +23,25 @@ def checked(what: str, rows: Sequence[Row], groups: Sequence[str],
     """
     if len(rows) != len(groups):
         raise BadInput(f"{what} has {len(rows)} rows for {len(groups)} groups")
-    result = []
-    for index, (row, group) in enumerate(zip(rows, groups, strict=True)):
-        values = np.array(row, dtype=np.float64)
-        values.flags.writeable = False
+    arrays = [np.asarray(row, dtype=np.float64) for row in rows]
+    for index, values in enumerate(arrays):
         if values.ndim != 1 or not values.size:
-            raise BadInput(f"{what} of group '{group}' is no row of numbers: give one a candidate")
+            raise BadInput(f"{what} of group '{groups[index]}' is no row of numbers: give one a "
+                           "candidate")
         if sizes is not None and values.size != sizes[index]:
-            raise BadInput(f"{what} of group '{group}' has {values.size} values for "
+            raise BadInput(f"{what} of group '{groups[index]}' has {values.size} values for "
                            f"{sizes[index]} candidates")
-        if not np.abs(values).max() < _LARGEST:
-            raise BadInput(f"{what} of group '{group}' has a value that is not a finite number: "
-                           "measure it again or leave that candidate out")
-        result.append(values)
-    return tuple(result)
+    # One array for all rows: a copy of each would take most of the time of a large problem.
+    table = np.concatenate(arrays)
+    table.flags.writeable = False
+    ends = np.cumsum([values.size for values in arrays])
+    bad = np.flatnonzero(~(np.abs(table) < _LARGEST))
+    if bad.size:
+        group = groups[int(np.searchsorted(ends, bad[0], side="right"))]
+        raise BadInput(f"{what} of group '{group}' has a value that is not a finite number: "
+                       "measure it again or leave that candidate out")
+    return tuple(table[end - values.size:end]
+                 for end, values in zip(ends.tolist(), arrays, strict=True))
 
 
 def total(rows: Sequence[Row], choice: Sequence[int]) -> float:

@@ -12,7 +12,8 @@ class Selection:
 
     *choice* is a candidate index a group. *objective* is its total loss and *bound* a proven
     lower bound on the total loss of every choice within the limits; *status* is ``optimal`` only
-    where the two meet. *costs* are the totals it spends, one a metric.
+    where the two meet. *costs* are the totals it spends, one a metric. *note* says for people
+    what the allocator could not do itself; mostly it is empty.
     """
 
     choice: tuple[int, ...]
@@ -20,3 +21,4 @@ class Selection:
     bound: float
     status: Literal["optimal", "feasible"]
     costs: tuple[float, ...]
+    note: str = ""

@@ -6,12 +6,14 @@ import json
 import numpy as np
 import pytest
 
+from mpsearch.allocation.coupled import Coupled
 from mpsearch.allocation.dynamic import Dynamic
+from mpsearch.allocation.hull import Hull
 from mpsearch.allocation.ilp import Ilp
 from mpsearch.allocation.problem import Problem
 
 BITS = ("4", "8")
-EXACT = [Ilp(), Ilp(expansions=0), Dynamic()]
+EXACT = [Ilp(), Ilp(expansions=0), Hull(), Dynamic(), Coupled()]
 CASES = list(itertools.product(("modelsize_mib", "bops_g", "latency_ms_t4"), (0.75, 0.5, 0.25)))
 
 

@@ -12,7 +12,7 @@ from mpsearch.core.errors import Infeasible, Unsupported
 from mpsearch.plugins import load, names
 
 SEEDS = range(6)
-EXACT = [name for name in ("dynamic", "hull", "ilp") if name in names("allocator")]
+EXACT = [name for name in ("coupled", "dynamic", "hull", "ilp") if name in names("allocator")]
 PROOF = 1e-9
 
 

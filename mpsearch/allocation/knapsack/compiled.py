@@ -1,0 +1,173 @@
+"""The inner loops of `plain`, compiled by numba on first use and kept in its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+from numba import njit
+
+from mpsearch.allocation.knapsack.plain import Floats, Gaps, Indices, Rest, States, Steps
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def _compiled(function: _F) -> _F:
+    return cast("_F", njit(cache=True, nogil=True)(function))
+
+
+@_compiled
+def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indices, Indices]:
+    """See `plain.ends`."""
+    groups, schemes = losses.shape
+    dear = np.zeros(groups, dtype=np.int64)
+    cheap = np.zeros(groups, dtype=np.int64)
+    for g in range(groups):
+        first = 0
+        while losses[g, first] == np.inf:
+            first += 1
+        a = b = first
+        loss_a = loss_b = losses[g, first]
+        cost_a = cost_b = costs[g, first]
+        for k in range(first + 1, schemes):
+            here, cost = losses[g, k], costs[g, k]
+            if here == np.inf:
+                continue
+            less, more = loss_a - here, cost - cost_a
+            gain = less - low * more
+            if gain > 0 or (gain == 0 and (less > 0 or (less == 0 and more < 0))):
+                a, loss_a, cost_a = k, here, cost
+            less, more = loss_b - here, cost - cost_b
+            gain = -more if high == np.inf else less - high * more
+            if gain > 0 or (gain == 0 and (more < 0 or (more == 0 and less > 0))):
+                b, loss_b, cost_b = k, here, cost
+        dear[g], cheap[g] = a, b
+    return dear, cheap
+
+
+@_compiled
+def _next(losses: Floats, costs: Floats, here: int, end: float) -> tuple[float, int]:
+    """The scheme of least slope from *here*, of equal ones the cheapest."""
+    slope, pick = np.inf, -1
+    for k in range(losses.size):
+        saved = costs[here] - costs[k]
+        if saved > 0 and costs[k] >= end and losses[k] < np.inf:
+            each = (losses[k] - losses[here]) / saved
+            if pick < 0 or each < slope or (each == slope and costs[k] < costs[pick]):
+                slope, pick = each, k
+    return slope, pick
+
+
+@_compiled
+def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: float) -> Steps:
+    """See `plain.march`."""
+    open_ = 0
+    for g in range(len(dear)):
+        open_ += costs[g, dear[g]] > costs[g, cheap[g]]
+    size = open_ * (losses.shape[1] - 1)
+    slopes, saved = np.empty(size), np.empty(size)
+    group, reached = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    n = 0
+    for g in range(len(dear)):
+        here, end, last = dear[g], costs[g, cheap[g]], 0.0
+        while costs[g, here] > end:
+            slope, pick = _next(losses[g], costs[g], here, end)
+            last = min(max(slope, last), top)
+            slopes[n], saved[n] = last, costs[g, here] - costs[g, pick]
+            group[n], reached[n] = g, pick
+            n, here = n + 1, pick
+    return slopes[:n], saved[:n], group[:n], reached[:n]
+
+
+@_compiled
+def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
+    """See `plain.second`."""
+    groups, schemes = losses.shape
+    found = np.empty((4, groups))
+    for g in range(groups):
+        here, least, spent = pick[g], np.inf, 0.0
+        loss, cost, lowest = losses[g, here], costs[g, here], losses[g, here]
+        for k in range(schemes):
+            if k != here:
+                change = costs[g, k] - cost
+                excess = losses[g, k] - loss + price * change
+                if excess < least:
+                    least, spent = excess, change
+                lowest = min(lowest, losses[g, k])
+        worse = max(0.0, least)
+        found[0, g], found[2, g], found[3, g] = worse, max(0.0, -least), loss - lowest
+        found[1, g] = np.inf
+        if worse < np.inf:
+            found[1, g] = worse / abs(spent) if spent else (np.inf if worse else np.nan)
+    return found[0], found[1], found[2], found[3]
+
+
+@_compiled
+def taken(slopes: Floats, costs: Floats, places: Indices,
+          first: int) -> tuple[Floats, Floats, Floats]:
+    """See `plain.taken`."""
+    cost, loss = np.empty(slopes.size + 1), np.empty(slopes.size + 1)
+    kept = np.empty(slopes.size)
+    cost[0] = loss[0] = 0.0
+    n = 0
+    for i in range(slopes.size):
+        if places[i] >= first:
+            kept[n] = slopes[i]
+            cost[n + 1], loss[n + 1] = cost[n] + costs[i], loss[n] + costs[i] * slopes[i]
+            n += 1
+    return cost[:n + 1], loss[:n + 1], kept[:n]
+
+
+@_compiled
+def _sum(high: int, low: int, more: int, less: int) -> tuple[int, int]:
+    """The sum of two costs of two limbs each."""
+    total = low + less
+    return high + more + (total >> 48), total & ((1 << 48) - 1)
+
+
+@_compiled
+def _first(front: Indices, at: Indices, n: int, loss: Floats, added: Floats) -> int:
+    """The scheme whose next state costs least, of equal ones that of least loss."""
+    c = -1
+    for k in range(at.size):
+        if at[k] == n:
+            continue
+        more = 0 if c < 0 else front[k, 0] - front[c, 0] or front[k, 1] - front[c, 1]
+        if c < 0 or more < 0 or (
+                more == 0 and loss[at[k]] + added[k] < loss[at[c]] + added[c]):
+            c = k
+    return c
+
+
+@_compiled
+def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indices, Indices],
+           rest: Rest, best: float) -> States:
+    """See `plain.extend`; the sorted states shifted by each scheme are merged."""
+    loss, high, low = states
+    kept, (ends_, starts, values, slopes), unit = rest
+    n, m, piece = loss.size, schemes[0].size, 0
+    at = np.zeros(m, dtype=np.int64)
+    front = np.empty((m, 2), dtype=np.int64)
+    for k in range(m):
+        front[k] = _sum(high[0], low[0], schemes[1][k], schemes[2][k])
+    size, least = 0, np.inf
+    out_loss, out = np.empty(n * m), np.empty((4, n * m), dtype=np.int64)
+    for _ in range(n * m):
+        c = _first(front, at, n, loss, schemes[0])
+        i, h, w = at[c], front[c, 0], front[c, 1]
+        at[c] = i + 1
+        if i + 1 < n:
+            front[c] = _sum(high[i + 1], low[i + 1], schemes[1][c], schemes[2][c])
+        value = loss[i] + schemes[0][c]
+        if value >= least:
+            continue
+        over = (h + w * 2.0**-48) * unit
+        while piece < ends_.size and over > ends_[piece]:
+            piece += 1
+        if value + kept + (values[piece] + (over - starts[piece]) * slopes[piece]) < best:
+            out_loss[size] = least = value
+            out[0, size], out[1, size], out[2, size], out[3, size] = h, w, i, c
+            size += 1
+    return (out_loss[:size].copy(), out[0, :size].copy(), out[1, :size].copy(),
+            out[2, :size].copy(), out[3, :size].copy())

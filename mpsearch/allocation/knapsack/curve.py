@@ -1,0 +1,52 @@
+"""The relaxation of the groups still to come, for many amounts of cost at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from mpsearch.allocation.knapsack.plain import Curve, Floats, Indices
+
+_TOP = 2.0**1000  # slopes above it are taken for it
+_NOTHING, _NEVER = np.zeros(1), np.full(1, np.inf)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Slopes:
+    """Steps of hulls to either side of a reference, those nearest to its price first.
+
+    Of each step the slope, the cost saved (by *take*) or spent (by *give*), and its group's place
+    in the order of completion.
+    """
+
+    take: tuple[Floats, Floats, Indices]
+    give: tuple[Floats, Floats, Indices]
+
+    @classmethod
+    def of(cls, losses: Floats, costs: Floats, pick: Indices, price: float,
+           kernels: ModuleType) -> Slopes:
+        """The steps of the groups in these tables from their schemes *pick*, best at *price*."""
+        dear, cheap = kernels.ends(losses, costs, 0.0, np.inf)
+        slope, cost, group, _ = kernels.march(losses, costs, pick, cheap, _TOP)
+        slope = np.maximum(slope, price)
+        order = np.argsort(slope, kind="stable")
+        take = slope[order], cost[order], group[order]
+        slope, cost, group, _ = kernels.march(losses, costs, dear, pick, _TOP)
+        slope = np.minimum(slope, price)
+        order = np.argsort(-slope, kind="stable")
+        return cls(take=take, give=(slope[order], cost[order], group[order]))
+
+    def curve(self, first: int, margin: float, kernels: ModuleType) -> Curve:
+        """Least loss that groups from place *first* on add for each cost they are to save.
+
+        Beyond all that they can save it is infinite; sums of that may be short by *margin*.
+        """
+        saved, lost, take = kernels.taken(*self.take, first)
+        spent, gained, give = kernels.taken(*self.give, first)
+        saved[-1] *= 1 + margin
+        ends = np.concatenate((-spent[::-1], saved[1:]))
+        starts = np.concatenate((_NOTHING, -spent[-2::-1], saved[:-1], _NOTHING))
+        values = np.concatenate((-gained[::-1][:1], -gained[-2::-1], lost[:-1], _NEVER))
+        return ends, starts, values, np.concatenate((_NOTHING, give[::-1], take, _NOTHING))

@@ -1,0 +1,135 @@
+"""The linear relaxation of one budget: its price and the choice just before the limit.
+
+The lower convex hulls of the groups turn the relaxation into a list of steps, each of which saves
+cost at some loss; taken by rising loss per cost saved, the step that first keeps to the limit is
+the fractional one, and its slope the price of the budget (Sinha and Zoltners, Operations Research
+27, 1979). No full sort is needed to find it (Zemel, Information Processing Letters 18, 1984): as
+in Floyd and Rivest's selection ("Expected time bounds for selection", Communications of the ACM
+18, 1975), a sample of the groups brackets the price, and only steps within the bracket are made
+and sorted. The expected effort is linear in the table.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from mpsearch.allocation.knapsack.plain import Floats, Indices
+
+_SHARE = 8  # groups of which one is in the sample
+_FEW = 250  # a sample of fewer groups tells too little
+_DEVIATIONS = 3.0  # standard errors of the sample's cost to either side
+_EXACT = 2.0**53  # whole numbers up to here are exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reference:
+    """The choice *pick* (a scheme a group) that is best at *price* and just above the limit.
+
+    *over* is by how much, rounded up. *within* is a choice that keeps to the limit, as a rule the
+    same but for one group.
+    """
+
+    price: float
+    pick: Indices
+    over: float
+    within: Indices
+
+
+def reference(losses: Floats, costs: Floats, limit: float, kernels: ModuleType,
+              top: float) -> Reference | None:
+    """The reference of a table (groups, schemes) within *limit*; None if it is out of reach.
+
+    Prices are up to *top*.
+    """
+    found = _Bracket.of(losses, costs, limit, kernels, top)
+    if found is None:
+        return None
+    pick, after, rows = found.dear, found.dear, np.arange(len(losses))
+    if found.over > 0:
+        last = found.last(found.over)
+        pick, after = found.after(last), found.after(last + 1)
+        if exact_sum(costs[rows, after]) > limit:
+            after = found.cheap
+    return Reference(price=float(found.slopes[last]) if found.over > 0 else 0.0, pick=pick,
+                     over=exact_sum(costs[rows, pick], -limit, -math.ulp(limit)), within=after)
+
+
+def exact_sum(values: Floats, *more: float) -> float:
+    """The sum of *values* and *more*, correctly rounded."""
+    if not more and (values == np.rint(values)).all() and np.abs(values).sum() < _EXACT:
+        return float(values.sum())
+    return math.fsum([*values.tolist(), *more])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Bracket:
+    """Choices at two prices between which the price is, and the steps between them by slope.
+
+    *over* is how far *dear* is above the limit; *cheap* is within it.
+    """
+
+    dear: Indices
+    cheap: Indices
+    over: float
+    slopes: Floats
+    saved: Floats
+    groups: Indices
+    reached: Indices
+
+    @classmethod
+    def of(cls, losses: Floats, costs: Floats, limit: float, kernels: ModuleType,
+           top: float) -> _Bracket | None:
+        """The bracket that a sample of the groups suggests, widened where it has to be."""
+        low, high = _guess(losses, costs, limit, kernels, top)
+        rows, misses = np.arange(len(losses)), 0
+        while True:
+            dear, cheap = kernels.ends(losses, costs, low, high)
+            over = exact_sum(costs[rows, dear]) - limit
+            within = exact_sum(costs[rows, cheap]) <= limit
+            if over <= 0 and low > 0:
+                low, misses = (low / 2 if not misses else 0.0), misses + 1
+            elif not within and high < math.inf:
+                high, misses = (high * 2 if not misses else math.inf), misses + 1
+            elif not within:
+                return None
+            else:
+                break
+        steps = kernels.march(losses, costs, dear, cheap, top)
+        order = np.argsort(steps[0], kind="stable")
+        slopes, saved, groups, reached = (column[order] for column in steps)
+        return cls(dear=dear, cheap=cheap, over=over, slopes=slopes, saved=saved, groups=groups,
+                   reached=reached)
+
+    def last(self, over: float) -> int:
+        """The step that takes off what is left of *over*; the last one if none does."""
+        return min(int(np.searchsorted(np.cumsum(self.saved), over)), self.slopes.size - 1)
+
+    def after(self, count: int) -> Indices:
+        """The choice after so many steps."""
+        pick = self.dear.copy()
+        pick[self.groups[:count]] = self.reached[:count]
+        return pick
+
+
+def _guess(losses: Floats, costs: Floats, limit: float, kernels: ModuleType,
+           top: float) -> tuple[float, float]:
+    """Prices that most probably have the price between them; of few groups, all prices."""
+    count = len(losses) // _SHARE
+    if count < _FEW:
+        return 0.0, math.inf
+    sample = np.sort(np.random.default_rng(0).integers(0, len(losses), count))
+    limit *= count / len(losses)
+    losses, costs = losses[sample], costs[sample]
+    found = _Bracket.of(losses, costs, limit, kernels, top)
+    if found is None or found.over <= 0:
+        return 0.0, math.inf
+    pick = found.after(found.last(found.over))
+    error = _DEVIATIONS * float(costs[np.arange(count), pick].std()) * math.sqrt(count)
+    saved = np.cumsum(found.saved)
+    low, high = np.searchsorted(saved, [found.over - error, found.over + error])
+    return (float(found.slopes[low - 1]) if low else 0.0,
+            float(found.slopes[high]) if high < saved.size else math.inf)
