@@ -18,6 +18,7 @@ from mpsearch.steps.curve import Curve
 from mpsearch.steps.fronts import FrontPlan, front_of, sweep
 from mpsearch.steps.limits import require_budgets, rows
 from mpsearch.steps.measure import Measured, ProgressBar
+from mpsearch.steps.objective import DEFAULT_OBJECTIVE, require_objective
 from mpsearch.steps.policy import make_policy
 from mpsearch.steps.prediction import DEFAULT_POLICIES, correct, require_policies
 from mpsearch.steps.progress import silent
@@ -70,8 +71,9 @@ def measure(model: str | nn.Module | None = None, *, estimators: Sequence[str] =
 
 def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = None, *,
              tolerance: str | None = None, minimise: str = "size", judge: str = "calibration",
-             estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", verify: bool = True,
-             keep: bool = False, calibration_policies: int = DEFAULT_POLICIES,
+             estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp",
+             objective: str = DEFAULT_OBJECTIVE, verify: bool = True, keep: bool = False,
+             calibration_policies: int = DEFAULT_POLICIES,
              workspace: str = DEFAULT, progress: ProgressBar = silent,
              **options: Any) -> Result:
     """Find the policy of least predicted loss within *budget*, and check it against uniform.
@@ -79,11 +81,12 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, or several of them. With a *tolerance*
     (``"0.01"`` or ``"1%"`` of top-1, ``"0.05kl"`` nats) it is instead the policy of least
     *minimise* (``"size"`` or ``"bops"``) whose loss, measured on the *judge* samples, stays within
-    it; budgets still hold. With *verify* the policy and every uniform one of the same budget run
-    on held-out data; a uniform one that is better beyond noise is returned instead, unless *keep*.
-    Before that, *calibration_policies* of the front run on the calibration data, so that the
-    policy says what KL and accuracy loss its score stands for; 0 does without. *model* and
-    *options* are those of `measure`.
+    it; budgets still hold. *objective* is ``"additive"``, ``"interactions"`` (scores that know
+    them) or ``"robust"`` (against the noise of the scores). With *verify* the policy and every
+    uniform one of the same budget run on held-out data; a uniform one that is better beyond noise
+    is returned instead, unless *keep*. Before that, *calibration_policies* of the front run on the
+    calibration data, so that the policy says what KL and accuracy loss its score stands for; 0
+    does without. *model* and *options* are those of `measure`.
 
     Raises:
         BadInput: anything about the inputs that cannot be used.
@@ -95,6 +98,10 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
         tolerance=Tolerance.parse(tolerance), minimise=minimise, judge=judge)
     require_budgets(budgets, needed=wanted is None)
     require_policies(calibration_policies)
+    require_objective(objective)
+    if wanted and objective != DEFAULT_OBJECTIVE:
+        raise BadInput(f"a tolerance is answered with the {DEFAULT_OBJECTIVE} objective: give a "
+                       f"budget for '{objective}'")
     estimator = plugins.canonical("estimator", estimator)
     plugins.load("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
@@ -103,7 +110,8 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     measured = measuring.measure(
         session, [estimator], progress, check=lambda known: require_together(rows(budgets, known)))
     allocation = (
-        allocating.allocate(measured, estimator, budgets, allocator) if wanted is None else
+        allocating.allocate(measured, estimator, budgets, allocator, objective)
+        if wanted is None else
         tolerate(session, measured, estimator, budgets, wanted, allocator=allocator,
                  progress=progress))
     correction = None

@@ -105,6 +105,9 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
              model: Model = None, weights: Weights = None, data: Data = None,
              space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
              allocator: Allocator = "ilp",
+             objective: Annotated[str, typer.Option(
+                 help="additive; interactions (scores that know them); or robust against the noise "
+                 "of the scores.")] = "additive",
              verify: Annotated[bool, typer.Option(
                  "--verify/--no-verify", help="Run the policy and uniform ones of the same budget "
                  "on held-out data.")] = True,
@@ -130,9 +133,9 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
     with shell.workers(jobs):
         result = api.allocate(
             budget or [], model or DEFAULT_MODEL, tolerance=tolerance, minimise=minimise,
-            judge=judge, estimator=estimator, allocator=allocator, verify=verify, keep=keep,
-            calibration_policies=calibration_policies, workspace=str(workspace), progress=bar,
-            weights=weights, data=data, space=space,
+            judge=judge, estimator=estimator, allocator=allocator, objective=objective,
+            verify=verify, keep=keep, calibration_policies=calibration_policies,
+            workspace=str(workspace), progress=bar, weights=weights, data=data, space=space,
             calibration_samples=calibration_samples, evaluation_samples=evaluation_samples,
             batch_size=batch_size, seed=seed, memory=shell.parse_bytes(memory))
     shell.notes(result.allocation.measured.record.notes)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from mpsearch import plugins
 from mpsearch.allocation.prices import prices
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
@@ -18,6 +17,7 @@ from mpsearch.report.prices import PriceRow
 from mpsearch.steps.choice import Choice, totals_of
 from mpsearch.steps.limits import Row, require_budgets, rows
 from mpsearch.steps.measure import Measured
+from mpsearch.steps.objective import DEFAULT_OBJECTIVE, minimise
 from mpsearch.steps.prices import price_rows
 from mpsearch.steps.relaxed import conflict
 
@@ -54,25 +54,27 @@ class Allocation:
 
 
 def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
-             allocator: str = "ilp") -> Allocation:
+             allocator: str = "ilp", objective: str = DEFAULT_OBJECTIVE) -> Allocation:
     """Choose the schemes of least total *estimator* loss within all *budgets*.
+
+    *objective* may add interactions to the total, or its standard error. Prices, and what another
+    choice would cost, are about the plain total.
 
     Raises:
         Infeasible: a budget, or all of them together, cannot be met.
-        BadInput: no budget.
+        BadInput: no budget, or scores that the objective cannot be made from.
     """
     require_budgets(budgets)
     limited = rows(budgets, measured)
     losses = measured.tables[estimator]
     problem = Problem.from_tables(losses, [row.table for row in limited],
                                   [row.limit for row in limited])
-    solve = plugins.load("allocator", allocator)()
     try:
-        selection: Selection = solve(problem)
+        selection, settings = minimise(problem, losses, objective=objective, allocator=allocator)
     except Infeasible as error:
         raise conflict(problem, limited) from error
     return Allocation(
         measured=measured, estimator=estimator, budgets=tuple(limited), problem=problem,
-        allocator={"name": allocator, **asdict(solve)}, selection=selection,
+        allocator=settings, selection=selection,
         totals=totals_of(measured, selection.choice, losses))
 
