@@ -18,8 +18,8 @@ import numpy as np
 
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.dual import Dual, Point, search
 from mpsearch.allocation.interactions import columns_of
+from mpsearch.allocation.lagrangian import Dual, Point, search
 from mpsearch.allocation.shifted import shifted
 from mpsearch.allocation.tree import Tree
 

@@ -12,7 +12,7 @@ import numpy as np
 from mpsearch.allocation import program
 from mpsearch.allocation.bound import ROUNDING, Floats
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.dual import Dual, search
+from mpsearch.allocation.lagrangian import Dual, search
 from mpsearch.allocation.shifted import shifted
 from mpsearch.allocation.tree import Tree
 from mpsearch.allocation.treesweep import Slack, treesweep

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.dual import Point
 from mpsearch.allocation.elimination import (
     Elimination,
     Layout,
@@ -21,6 +20,7 @@ from mpsearch.allocation.elimination import (
     placed,
 )
 from mpsearch.allocation.fixed import Ints, carry, within
+from mpsearch.allocation.lagrangian import Point
 from mpsearch.allocation.shifted import shifted
 
 _EPS = float(np.finfo(float).eps)
