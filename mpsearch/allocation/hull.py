@@ -36,7 +36,7 @@ class Hull:
     so. "optimal" is proven as in `Ilp`: exact arithmetic on costs, rounding-safe bounds.
     """
 
-    width: int = 1 << 17
+    width: int = 1 << 16
     time_limit_s: float = 60.0
 
     def __call__(self, problem: Problem) -> Selection:

@@ -24,7 +24,7 @@ SEEDS = 3
 LIMIT_S = 20.0  # of a peer; twice hull's own time limit for its integer program
 PEER_KINDS = {50: ("layers", "strong"), 200: ("layers", "heavy"), 560: ("layers", "heavy"),
               5_000: ("layers",), 50_000: ("layers",)}
-BUDGET_S = 600.0  # of all peers together; what is beyond it is not run, and said to be so
+BUDGET_S = 480.0  # of all peers together; what is beyond it is not run, and said to be so
 
 
 def timed(solve, repeats):

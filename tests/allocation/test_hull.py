@@ -45,7 +45,7 @@ def check(problem, selection, least):
     assert selection.objective == pytest.approx(least, rel=1e-13, abs=0)
 
 
-@settings(max_examples=600)
+@settings(max_examples=500)
 @given(data=st.data())
 def test_it_equals_brute_force(problems, brute_force, data):
     problem = data.draw(extremes() | problems(budgets=(0, 1)))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
 from mpsearch.allocation.knapsack import plain
 
-_WORTH = 40_000  # candidates and budgets from which on compiled loops make up for their import
+_COMPILED = "mpsearch.allocation.knapsack.compiled"
+_WORTH = 40_000  # candidates from which on compiled loops make up for the import of numba
 
 
 def kernels(size: int) -> ModuleType:
-    """`compiled` where numba is installed and *size*, the numbers in the table, is large."""
-    if size < _WORTH or find_spec("numba") is None:
+    """`compiled` for tables of a large *size* (candidates) where numba is installed.
+
+    Once it is loaded, for all tables. Both give the same results.
+    """
+    if _COMPILED not in sys.modules and (size < _WORTH or find_spec("numba") is None):
         return plain
-    return import_module("mpsearch.allocation.knapsack.compiled")
+    return import_module(_COMPILED)

@@ -40,7 +40,7 @@ class Answer:
 
 
 def solve_dense(losses: Floats, costs: Floats, limits: Sequence[float], *,
-                width: int = 1 << 17) -> Answer | None:
+                width: int = 1 << 16) -> Answer | None:
     """The choice of least loss within one limit, or the best found; None if there is none.
 
     *losses* have the axes (groups, schemes) and *costs* (1, groups, schemes); where a group has
@@ -52,8 +52,8 @@ def solve_dense(losses: Floats, costs: Floats, limits: Sequence[float], *,
         BadInput: shapes that do not fit together, values that are not numbers, or other than one
             limit.
     """
-    if len(limits) != 1:
-        raise BadInput(f"the dense solver takes one limit, not {len(limits)}")
+    if len(limits) != 1 or not math.isfinite(limits[0]):
+        raise BadInput(f"the dense solver takes one limit, a finite number, not {limits}")
     table = Table.of(losses, costs, limits)
     state = settle(table, width, kernels(losses.size))
     if state is None:

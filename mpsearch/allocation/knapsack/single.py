@@ -17,7 +17,7 @@ from mpsearch.allocation.knapsack.reference import Reference, reference
 from mpsearch.allocation.knapsack.table import Table
 
 _TRIALS = ((24, 300), (96, 3_000), (300, 1_000))  # groups, states at a time
-_PASSES = ((False, 8), (True, 8), (True, 1), (False, 1))  # by slopes?, share of the width
+_PASSES = ((False, 8), (True, 8), (True, 1))  # by slopes?, share of the width
 _NEAR = 4.0  # times the largest gap of these groups: what schemes are tried
 _SMALL = 3_000  # undecided groups that are worth a look at what their costs are multiples of
 _FEW = 100  # groups that are completed without trials
