@@ -1,50 +1,75 @@
-"""Other solvers on the same tables, each in a process of its own that is stopped in time."""
+"""Other solvers on the same tables, each in a process of its own with a limit on CPU time."""
 
 from __future__ import annotations
 
 import importlib
+import math
 import multiprocessing
 import os
-import queue
+import resource
 import signal
 
 import numpy as np
 
-SLACK = 1.2  # times its limit after which a solver is stopped from outside
+
+
+_WALL = 10  # the solvers count wall seconds; the limit on CPU time is to come first
+
+
+def preload():
+    """Import every peer here, so that no process of one spends its time on that."""
+    for module in {each for modules in IMPORTS.values() for each in modules}:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            print(f"not installed: {error.name} for {module}", flush=True)
 
 
 def run(name, tables, seconds):
-    """CPU seconds, wall seconds and choice of a solver; None for the choice if it found none."""
+    """What a solver found and its CPU and wall seconds; it may use so many of the former.
+
+    CPU seconds, because a shared machine may leave a process waiting for any length of time.
+    """
     context = multiprocessing.get_context("fork")
-    answers = context.Queue()
-    child = context.Process(target=_child, args=(name, tables, seconds, answers))
+    answers, give = context.Pipe(duplex=False)
+    child = context.Process(target=_child, args=(name, tables, seconds, give))
     child.start()
+    give.close()
     try:
-        found = answers.get(timeout=seconds * SLACK)
-    except queue.Empty:
+        found = answers.recv()
+    except EOFError:  # it was stopped without an answer
         found = {"state": "out of time"}
-    if child.is_alive() and found["state"] == "out of time":
-        os.killpg(child.pid, signal.SIGKILL)  # with what it started
+    child.join(5)
+    if child.is_alive():
+        os.kill(child.pid, signal.SIGKILL)
     child.join()
     return found
 
 
-def _child(name, tables, seconds, answers):
-    os.setpgrp()
+def _child(name, tables, seconds, give):
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    used = math.ceil(spent.ru_utime + spent.ru_stime)
+    limit = int(used + seconds)  # a program that it starts gets the same
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+    start = os.times()
     try:
-        for module in IMPORTS.get(name, ("pulp",)):  # which takes seconds and is not solving
-            importlib.import_module(module)
-        start = os.times()
         choice, state = SOLVERS[name](*tables, seconds)
     except ImportError as error:
-        answers.put({"state": f"not installed: {error.name}"})
+        give.send({"state": f"not installed: {error.name}"})
         return
-    except MemoryError:
-        answers.put({"state": "out of memory"})
+    except (MemoryError, pulp_error()) as error:
+        give.send({"state": "out of memory" if isinstance(error, MemoryError) else "out of time"})
         return
     end = os.times()
-    answers.put({"state": state, "choice": None if choice is None else [int(k) for k in choice],
-                 "cpu_s": sum(end[:4]) - sum(start[:4]), "wall_s": end.elapsed - start.elapsed})
+    give.send({"state": state, "choice": None if choice is None else [int(k) for k in choice],
+               "cpu_s": sum(end[:4]) - sum(start[:4]), "wall_s": end.elapsed - start.elapsed})
+
+
+def pulp_error():
+    """What PuLP raises where the program that it started was stopped."""
+    import pulp
+
+    return pulp.PulpSolverError
 
 
 def _pulp(solver, losses, costs, limits):
@@ -71,13 +96,13 @@ def _pulp(solver, losses, costs, limits):
 def cbc(losses, costs, limits, seconds):
     import pulp
 
-    return _pulp(pulp.PULP_CBC_CMD(msg=False, timeLimit=seconds, threads=1), losses, costs, limits)
+    return _pulp(pulp.PULP_CBC_CMD(msg=False, timeLimit=_WALL * seconds, threads=1), losses, costs, limits)
 
 
 def highs(losses, costs, limits, seconds):
     import pulp
 
-    return _pulp(pulp.HiGHS(msg=False, timeLimit=seconds, threads=1, gapRel=0.0), losses, costs,
+    return _pulp(pulp.HiGHS(msg=False, timeLimit=_WALL * seconds, threads=1, gapRel=0.0), losses, costs,
                  limits)
 
 
@@ -97,7 +122,8 @@ def cp_sat(losses, costs, limits, seconds):
             flat, np.ceil(table * unit).astype(int).ravel().tolist()) <= int(limit * unit))
     model.minimize(cp_model.LinearExpr.weighted_sum(flat, whole.ravel().tolist()))
     solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds, solver.parameters.num_workers = seconds, 1
+    solver.parameters.max_time_in_seconds, solver.parameters.num_workers = (
+        _WALL * seconds, 1)
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None, "nothing found"
@@ -152,5 +178,5 @@ def auto_round(losses, costs, limits, seconds):
 SOLVERS = {"PuLP+CBC": cbc, "PuLP+HiGHS": highs, "CP-SAT": cp_sat, "exact DP": exact_dp,
            "modelopt": modelopt, "auto-round": auto_round}
 IMPORTS = {"CP-SAT": ("ortools.sat.python.cp_model",), "modelopt": ("modelopt.torch.opt.searcher",),
-           "auto-round": ("auto_round.auto_scheme.delta_loss",), "exact DP": ("numpy",)}
+           "auto-round": ("auto_round.auto_scheme.delta_loss",), "PuLP": ("pulp", "highspy")}
 SINGLE = ("exact DP", "auto-round")
