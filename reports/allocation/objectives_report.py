@@ -66,7 +66,6 @@ def picture(found):
             ratio = [each[label]["kl"] / each["additive"]["kl"] for each in budgets.values()]
             axes.plot([float(budget) for budget in budgets], ratio, "o-", label=label,
                       markersize=4, linewidth=1.2)
-        axes.set_yscale("log", base=2)
         axes.set_xlabel("bits per weight")
         axes.set_title(name, loc="left", fontsize=9)
         axes.grid(alpha=0.3)
