@@ -1,14 +1,11 @@
-"""Selections of problems with interactions."""
+"""The selection of a problem from a choice of what it was cut down to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mpsearch.allocation.problem import Derived, Problem
-from mpsearch.allocation.selection import Selection
-
-PROOF = 1e-9
-"""Relative difference of objective and bound, above what no choice can avoid."""
+from mpsearch.allocation.selection import PROOF, Selection
 
 
 def answer(problem: Problem, steps: Sequence[Derived], choice: Sequence[int], *, base: float,

@@ -11,7 +11,7 @@ from mpsearch.allocation.core import Core
 from mpsearch.allocation.dense import bounded
 from mpsearch.allocation.forbidden import Forbidden
 from mpsearch.allocation.ilp import Ilp
-from mpsearch.allocation.limits import Conflict, check_floors
+from mpsearch.allocation.limits import trimmed
 from mpsearch.allocation.problem import Derived, Problem
 from mpsearch.allocation.rewritten import as_pairs, shrunk
 from mpsearch.allocation.selection import Selection
@@ -51,11 +51,7 @@ class Coupled:
         problem = shrunk(problem, self.shrinkage)
         if not problem.pairs and problem.factor is None:
             return self._ilp()(problem)
-        check_floors(problem)
-        reachable = problem.binding().within_reach()
-        if reachable is None:
-            raise Conflict(problem, proven=True)
-        steps = [reachable, reachable.problem.without_dominated()]
+        steps = list(trimmed(problem))
         whole = as_pairs(steps[-1].problem, _COMPLETE)
         if whole is not None:
             steps[-1] = replace(steps[-1], problem=whole)

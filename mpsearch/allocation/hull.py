@@ -9,14 +9,14 @@ import numpy as np
 
 from mpsearch.allocation.additive import additive
 from mpsearch.allocation.ilp import Ilp
-from mpsearch.allocation.knapsack.dense import PROOF, solve_dense
+from mpsearch.allocation.knapsack.dense import solve_dense
 from mpsearch.allocation.knapsack.plain import Indices
 from mpsearch.allocation.knapsack.remainder import Remainder
 from mpsearch.allocation.knapsack.several import narrow
 from mpsearch.allocation.knapsack.table import Table
 from mpsearch.allocation.limits import BelowFloor, Conflict
 from mpsearch.allocation.problem import Problem
-from mpsearch.allocation.selection import Selection
+from mpsearch.allocation.selection import PROOF, Selection
 from mpsearch.core.errors import Infeasible
 
 _BUDGETS = 3  # more go to the integer program

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from mpsearch.allocation import paired, program
 from mpsearch.allocation.additive import factored
+from mpsearch.allocation.answer import answer
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.limits import Conflict, check_floors
+from mpsearch.allocation.limits import Conflict, trimmed
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.allocation.state import State
@@ -17,7 +18,6 @@ from mpsearch.allocation.swaps import improve, repair
 
 _BEAM = 32  # partial choices kept by the first, quick sweep
 _MARGINS = (0.0, 1e-8)  # shares of each limit kept back, the second against what tolerances let by
-_PROOF = 1e-9  # relative difference of objective and bound, above what no choice can avoid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +47,16 @@ class Ilp:
             Unsupported: the problem has a factor of interactions.
         """
         factored(problem, "ilp")
-        check_floors(problem)
-        reachable = problem.binding().within_reach()
-        if reachable is None:
-            raise Conflict(problem, proven=True)
-        reduced = reachable.problem.without_dominated()
-        if reduced.problem.pairs:
-            return paired.solve(problem, (reachable, reduced), solver=self.solver,
+        steps = trimmed(problem)
+        reduced = steps[-1].problem
+        if reduced.pairs:
+            return paired.solve(problem, steps, solver=self.solver,
                                 seconds=self.time_limit_s, expansions=self.expansions)
-        state = self._solve(State(core=Core.of(reduced.problem)).narrowed())
+        state = self._solve(State(core=Core.of(reduced)).narrowed())
         if state.best is None:
             raise Conflict(problem, proven=state.closed, searched=self.time_limit_s)
-        choice = reachable.expand(reduced.expand(state.best))
-        objective = problem.objective(choice)
-        proven = state.low >= state.excess * (1 - _PROOF)
-        return Selection(choice=choice, objective=objective, bound=min(objective, state.bound),
-                         status="optimal" if proven else "feasible", costs=problem.spent(choice))
+        return answer(problem, steps, state.best, base=state.core.base, low=state.low,
+                      excess=state.excess)
 
     def _solve(self, state: State) -> State:
         deadline = time.monotonic() + self.time_limit_s

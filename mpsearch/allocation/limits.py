@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpsearch.allocation.problem import Problem
+from mpsearch.allocation.problem import Derived, Problem
 from mpsearch.core.errors import Infeasible
 
 
@@ -38,3 +38,18 @@ def check_floors(problem: Problem) -> None:
         floor = problem.floor(metric)
         if limit < floor:
             raise BelowFloor(name, limit, floor)
+
+
+def trimmed(problem: Problem) -> tuple[Derived, Derived]:
+    """The *problem* without limits that never bind, then without candidates that none needs.
+
+    First those go that break a limit by themselves, then those that another one dominates.
+
+    Raises:
+        Infeasible: a limit is below its floor, or limits visibly exclude each other.
+    """
+    check_floors(problem)
+    reachable = problem.binding().within_reach()
+    if reachable is None:
+        raise Conflict(problem, proven=True)
+    return reachable, reachable.problem.without_dominated()

@@ -12,11 +12,10 @@ from mpsearch.allocation import program
 from mpsearch.allocation.additive import additive
 from mpsearch.allocation.bound import ROUNDING, Floats, Relaxation, unit_weights
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.limits import Conflict, check_floors
+from mpsearch.allocation.limits import Conflict, trimmed
 from mpsearch.allocation.problem import Derived, Problem
-from mpsearch.allocation.selection import Selection
+from mpsearch.allocation.selection import PROOF, Selection
 
-_PROOF = 1e-9  # relative difference of objective and bound, above what no choice can avoid
 _SECONDS = 60.0  # for the linear program of several budgets; without it the bound is weaker
 
 
@@ -41,11 +40,7 @@ class Reduced:
             Infeasible: a limit is below its floor, or limits visibly exclude each other.
         """
         additive(problem, name)
-        check_floors(problem)
-        reachable = problem.binding().within_reach()
-        if reachable is None:
-            raise Conflict(problem, proven=True)
-        useful = reachable.problem.without_dominated()
+        reachable, useful = trimmed(problem)
         return cls(problem=problem, reachable=reachable, useful=useful,
                    core=Core.of(useful.problem))
 
@@ -60,7 +55,7 @@ class Reduced:
         bound = self.core.base + low
         if low:  # the sum may have been rounded up
             bound -= 2 * math.ulp(max(abs(self.core.base), abs(bound)))
-        proven = low >= self.core.excess(choice) * (1 - _PROOF)
+        proven = low >= self.core.excess(choice) * (1 - PROOF)
         return Selection(choice=original, objective=objective, costs=self.problem.spent(original),
                          bound=min(objective, bound), status="optimal" if proven else "feasible")
 

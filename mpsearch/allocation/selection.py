@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+PROOF = 1e-9
+"""Relative difference of objective and bound, above what no choice can avoid: "optimal"."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:

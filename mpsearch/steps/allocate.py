@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mpsearch.allocation.prices import prices
@@ -20,6 +21,9 @@ from mpsearch.steps.measure import Measured
 from mpsearch.steps.objective import DEFAULT_OBJECTIVE, minimise
 from mpsearch.steps.prices import price_rows
 from mpsearch.steps.relaxed import conflict
+
+# The policy and what is printed both ask, about the same problem.
+_prices = lru_cache(maxsize=1)(prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class Allocation:
 
     def prices(self) -> tuple[PriceRow, ...]:
         """What more of every budget would save, and what the choice leaves over of it."""
-        return price_rows(self.budgets, self.problem, prices(self.problem), self.losses.unit,
+        return price_rows(self.budgets, self.problem, _prices(self.problem), self.losses.unit,
                           self.selection.choice)
 
 

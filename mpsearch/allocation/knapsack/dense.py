@@ -11,10 +11,8 @@ from mpsearch.allocation.knapsack.choose import kernels
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.single import remaining, settle
 from mpsearch.allocation.knapsack.table import Table
+from mpsearch.allocation.selection import PROOF
 from mpsearch.core.errors import BadInput
-
-PROOF = 1e-9
-"""Relative difference of loss and bound, above what no choice can avoid, that is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
