@@ -87,11 +87,14 @@ def alternatives(problem: Problem, choice: Sequence[int], at: Prices) -> tuple[i
 
     The one of least charge, the first of equals.
     """
-    found: list[int | None] = []
-    for row, chosen in zip(at.charges(problem), choice, strict=True):
-        others = [k for k in range(row.size) if k != chosen]
-        found.append(min(others, key=lambda k, row=row: (row[k], k)) if others else None)  # type: ignore[misc]
-    return tuple(found)
+    return tuple(next_best(row, chosen)
+                 for row, chosen in zip(at.charges(problem), choice, strict=True))
+
+
+def next_best(charges: Row, chosen: int) -> int | None:
+    """The candidate of least charge beside the *chosen* one, the first of equals; None without."""
+    others = (k for k in range(charges.size) if k != chosen)
+    return min(others, key=lambda k: (charges[k], k), default=None)
 
 
 def forced_bounds(problem: Problem, at: Prices) -> tuple[Row, ...]:

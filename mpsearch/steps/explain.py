@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mpsearch.allocation.prices import prices
+from mpsearch.allocation.prices import next_best, prices
+from mpsearch.allocation.rows import Row
 from mpsearch.core.types import Group, LayerSpec, Policy, Scheme
 from mpsearch.report.prices import PriceRow
 from mpsearch.report.table import LayerRow
@@ -55,7 +56,7 @@ def explain(policy: Policy, workspace: Workspace) -> Explanation:
         if chosen is not None:
             facts[group.layers[0]] = _facts(
                 group, chosen, losses=saved.losses.values[number], sizes=sizes[number],
-                charges=tuple(charges[number].tolist()), total=total)
+                charges=charges[number], total=total)
     return Explanation(
         layers=tuple(_row(layer, policy, facts.get(layer.name, _Facts()))
                      for layer in space.layers),
@@ -75,15 +76,14 @@ def _row(layer: LayerSpec, policy: Policy, facts: _Facts) -> LayerRow:
 
 
 def _facts(group: Group, chosen: int, *, losses: tuple[float, ...], sizes: tuple[float, ...],
-           charges: tuple[float, ...], total: float) -> _Facts:
+           charges: Row, total: float) -> _Facts:
     best = max(_steps(chosen, losses, sizes), default=None)
-    other = min((k for k in range(len(losses)) if k != chosen), default=None,
-                key=lambda k: (charges[k], k))
+    other = next_best(charges, chosen)
     return _Facts(
         share=losses[chosen] / total if total > 0 else None,
         gain=best and best[0], following=group.schemes[-best[1]] if best else None,
         other=None if other is None else group.schemes[other],
-        other_cost=None if other is None else charges[other] - charges[chosen])
+        other_cost=None if other is None else float(charges[other] - charges[chosen]))
 
 
 def _steps(chosen: int, losses: tuple[float, ...],
