@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from dataclasses import Field, fields
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
+from mpsearch.core.entries import announced, imported
 from mpsearch.core.errors import BadInput, UnknownName
 
 BUILTIN: dict[str, dict[str, str]] = {
@@ -75,18 +73,9 @@ BUILTIN: dict[str, dict[str, str]] = {
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-@cache
-def _installed() -> Any:
-    return entry_points()  # reads the metadata of every installed package, so once for all kinds
-
-
-def _external(kind: str) -> dict[str, str]:
-    return {point.name: point.value for point in _installed().select(group=f"mpsearch.{kind}")}
-
-
 def names(kind: str) -> list[str]:
     """Every name that plug-ins of *kind* answer to."""
-    return sorted({**_external(kind), **BUILTIN[kind]})
+    return sorted({**announced(kind), **BUILTIN[kind]})
 
 
 def load(kind: str, name: str) -> Any:
@@ -95,11 +84,10 @@ def load(kind: str, name: str) -> Any:
     Raises:
         UnknownName: nothing of that kind has the name.
     """
-    place = BUILTIN[kind].get(name) or _external(kind).get(name)
+    place = BUILTIN[kind].get(name) or announced(kind).get(name)
     if place is None:
         raise UnknownName(kind, name, names(kind))
-    module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
+    return imported(place)
 
 
 def make(kind: str, text: str) -> Any:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mpsearch.core.errors import BadInput
+from mpsearch.core.formats import registry
+from mpsearch.core.formats.base import ANY_FORMAT
 from mpsearch.core.types import POLICY_VERSION, Policy
 
 T = TypeVar("T")
@@ -141,16 +143,27 @@ def cannot_write(path: Path, error: OSError) -> BadInput:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a policy file."""
-    body = _adapter(Policy).json_schema()
+    body = _referring(_adapter(Policy).json_schema())
+    body["$defs"]["Format"] = registry.schema()
     version = {"const": POLICY_VERSION, "title": "Version", "type": "integer"}
     body["properties"] = {"$schema": {"type": "string"}, **body["properties"], "version": version}
     body["required"] = ["version", *body["required"]]
-    for part in body["$defs"].values():
-        part["additionalProperties"] = False
+    for name, part in body["$defs"].items():
+        if name != "Format":
+            part["additionalProperties"] = False
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_NAME,
             "title": "mpsearch policy"}
     return {**head, **{key: part for key, part in body.items() if key != "title"},
             "additionalProperties": False}
+
+
+def _referring(part: Any) -> Any:
+    """A schema with references where any format may stand."""
+    if part == ANY_FORMAT:
+        return {"$ref": "#/$defs/Format"}
+    if isinstance(part, dict):
+        return {key: _referring(value) for key, value in part.items()}
+    return [_referring(each) for each in part] if isinstance(part, list) else part
 
 
 def _check_policy(data: Any, where: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Scheme:
     @property
     def widths(self) -> str:
         """The widths alone, as the field writes them: ``W4A8``."""
-        return self._written(lambda fmt: str(fmt.bits), "")
+        return self._written(lambda fmt: f"{fmt.bits:g}", "")
 
     def __str__(self) -> str:
         return self._written(str, " ")
@@ -198,10 +198,14 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticRange:
-    """Calibrated scale and zero point of a statically quantized activation."""
+    """Calibrated scale and zero point of a statically quantized activation.
+
+    *more* is what its format needs beside them, by name: the base of a logarithm, say.
+    """
 
     scale: float
     zero_point: int
+    more: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ def bops(space: SearchSpace) -> ScoreTable:
 
     A linear or convolution costs ``MACs * weight bits * input bits``, a matmul
     ``MACs * input bits * other bits``, summed over the layers of the group; an operand in float
-    counts its `float_bits`. An embedding looks up and multiplies nothing.
+    counts its `float_bits`, and a format that is decoded before it is multiplied what it is decoded
+    to. An embedding looks up and multiplies nothing.
 
     Source: the BOP count of van Baalen et al., "Bayesian Bits: Unifying Quantization and Pruning"
     (NeurIPS 2020, arXiv:2005.07093), used as a constraint of the integer program by Yao et al.,
@@ -29,7 +30,7 @@ def bops(space: SearchSpace) -> ScoreTable:
     )
 
 
-def bit_operations(layer: LayerSpec, scheme: Scheme) -> int:
+def bit_operations(layer: LayerSpec, scheme: Scheme) -> float:
     """Bit operations of one *layer* for one sample under *scheme*."""
     if layer.kind == "embedding":
         return 0
@@ -37,5 +38,5 @@ def bit_operations(layer: LayerSpec, scheme: Scheme) -> int:
     return layer.macs * _bits(scheme.input, layer) * _bits(factor, layer)
 
 
-def _bits(fmt: Format | None, layer: LayerSpec) -> int:
-    return layer.float_bits if fmt is None else fmt.bits
+def _bits(fmt: Format | None, layer: LayerSpec) -> float:
+    return layer.float_bits if fmt is None else fmt.arithmetic_bits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from mpsearch.fakequant.weights import quantizer_of
 from mpsearch.graph.execute import Program
 from mpsearch.graph.finite import require_finite
 from mpsearch.graph.operations import Change
-from mpsearch.quantizers.base import to_static
+from mpsearch.quantizers.base import Params, to_static
 
 _VALUES_PER_BATCH = 1 << 16
 
@@ -44,10 +44,16 @@ def calibrate(program: Program, space: SearchSpace,
     ranges: Ranges = {}
     for (layer, operand), formats in wanted.items():
         values = torch.cat(samples[layer, operand])
-        fitted = quantizer_of(formats[0]).fit(values, formats)
         ranges.setdefault(layer, {})[operand] = {
-            range_key(fmt): to_static(params) for fmt, params in zip(formats, fitted, strict=True)}
+            range_key(fmt): to_static(params)
+            for kind in dict.fromkeys(fmt.kind for fmt in formats)
+            for fmt, params in _fitted(values, [fmt for fmt in formats if fmt.kind == kind])}
     return ranges
+
+
+def _fitted(values: Tensor, formats: list[Format]) -> Iterator[tuple[Format, Params]]:
+    """The parameters of *values* in *formats*, all of one kind."""
+    return zip(formats, quantizer_of(formats[0]).fit(values, formats), strict=True)
 
 
 def _static_formats(space: SearchSpace) -> dict[tuple[str, str], list[Format]]:
@@ -57,7 +63,7 @@ def _static_formats(space: SearchSpace) -> dict[tuple[str, str], list[Format]]:
             for scheme in group.schemes:
                 own = scheme.for_kind(layer.kind)
                 for operand, fmt in (("input", own.input), ("other", own.other)):
-                    if fmt is not None and not fmt.dynamic:
+                    if fmt is not None and fmt.calibrated:
                         wanted.setdefault((layer.name, operand), {})[fmt] = None
     return {place: list(formats) for place, formats in wanted.items()}
 

@@ -54,4 +54,4 @@ def _activation(call: Call, operand: str, fmt: Format,
         params = quantizer.fit(values, [fmt], axes)[0]
         return fake_quantize(quantizer, values, params, fmt, axes)
 
-    return dynamic if fmt.dynamic else static
+    return static if fmt.calibrated else dynamic

@@ -13,11 +13,11 @@ Ranges = dict[str, dict[str, dict[str, StaticRange]]]
 
 def range_key(fmt: Format) -> str:
     """Key of a static format inside `Ranges`."""
-    return f"{fmt} {fmt.scale}"
+    return fmt.key
 
 
 def chosen_ranges(ranges: Mapping[str, Mapping[str, Mapping[str, StaticRange]]],
                   layer: str, operands: Mapping[str, Format | None]) -> dict[str, StaticRange]:
     """The ranges of *layer* that a scheme's static *operands* need."""
     return {operand: ranges[layer][operand][range_key(fmt)] for operand, fmt in operands.items()
-            if fmt is not None and not fmt.dynamic}
+            if fmt is not None and fmt.calibrated}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ class Weights:
         params, quantizer = self._params(layer, fmt), quantizer_of(fmt)
         with torch.no_grad():
             codes = quantizer.encode(rows, params, fmt)
-            return quantizer.decode(codes, params, fmt, dtype=rows.dtype)
+            return quantizer.decode(codes, params, fmt, dtype=rows.dtype, shape=rows.shape)
 
     def _params(self, layer: str, fmt: Format) -> Params:
         call = self._calls[layer]
@@ -99,7 +100,7 @@ class Weights:
         return self._program.parameters[call.parameter]
 
 
-def quantizer_of(fmt: Format) -> Quantizer:
+def quantizer_of(fmt: Format) -> Quantizer[Any]:
     """The quantizer registered for the kind of *fmt*."""
-    quantizer: Quantizer = plugins.load("quantizer", fmt.kind)()
+    quantizer: Quantizer[Any] = plugins.load("quantizer", fmt.kind)()
     return quantizer

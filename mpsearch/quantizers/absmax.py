@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats import Format
+from mpsearch.core.formats import IntFormat
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.scales import ScaleGrid
 from mpsearch.quantizers.slices import Slices
@@ -27,7 +27,7 @@ class Span:
     steps: Tensor
 
     @classmethod
-    def of(cls, low: Tensor, high: Tensor, fmt: Format) -> Self:
+    def of(cls, low: Tensor, high: Tensor, fmt: IntFormat) -> Self:
         """The span from *low* to *high*, which are on either side of 0 or at it."""
         first, last = fmt.code_range
         if not fmt.symmetric:
@@ -49,7 +49,7 @@ class Start:
     zero: Tensor
 
     @classmethod
-    def of(cls, slices: Slices, fmt: Format) -> Self:
+    def of(cls, slices: Slices, fmt: IntFormat) -> Self:
         """The start for all of *slices*. All-zero slices take the tensor's largest scale, or 1."""
         span = Span.of(slices.low, slices.high, fmt)
         exact = span.reach / span.steps
@@ -69,7 +69,7 @@ class Start:
         return Params(scale=self.grid.from_units(self.scale), zero_point=self.zero.int())
 
 
-def zero_of(low: Tensor, scale: Tensor, fmt: Format) -> Tensor:
+def zero_of(low: Tensor, scale: Tensor, fmt: IntFormat) -> Tensor:
     """The zero point at which the first code is nearest to *low* (at most 0), float32 [S, 1]."""
     if fmt.symmetric:
         return torch.zeros_like(scale)
@@ -77,7 +77,7 @@ def zero_of(low: Tensor, scale: Tensor, fmt: Format) -> Tensor:
     return (-low / scale).round().clamp(first, last).float()
 
 
-def absmax(slices: Slices, formats: Sequence[Format]) -> list[Params]:
+def absmax(slices: Slices, formats: Sequence[IntFormat]) -> list[Params]:
     """For each slice and format the smallest scale that clips nothing.
 
     A zero point rounded to a code moves the range by at most half a step, so that no value is

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,21 +16,29 @@ from mpsearch.core.types import StaticRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
-    """What a format needs beside the codes: float32 scales and int32 zero points, both [S, 1]."""
+    """What a format needs beside the codes: float32 scales and int32 zero points, both [S, 1].
+
+    *more* are the format's own tables by name, in the type in which they are stored; each has as
+    many numbers as the format says (`Format.tables`).
+    """
 
     scale: Tensor
     zero_point: Tensor
+    more: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-class Quantizer(Protocol):
-    """Turns real numbers into integer codes and back.
+F = TypeVar("F", bound=Format, contravariant=True)
+
+
+class Quantizer(Protocol[F]):
+    """Turns real numbers into integer codes and back, for formats of one kind.
 
     *axes* are the dimensions that the layer sums over; None means all but the first, which is
     right for a weight. See `mpsearch.quantizers.layout` for which elements then share a scale.
     """
 
     def fit(
-        self, x: Tensor, formats: Sequence[Format], axes: Sequence[int] | None = None
+        self, x: Tensor, formats: Sequence[F], axes: Sequence[int] | None = None
     ) -> list[Params]:
         """Parameters of *x* in each of *formats*, in one visit to the tensor.
 
@@ -40,9 +48,12 @@ class Quantizer(Protocol):
         ...
 
     def encode(
-        self, x: Tensor, params: Params, fmt: Format, axes: Sequence[int] | None = None
+        self, x: Tensor, params: Params, fmt: F, axes: Sequence[int] | None = None
     ) -> Tensor:
-        """Codes of *x*, int32 and of its shape, each within ``fmt.code_range``.
+        """Codes of *x*, int32, each within ``fmt.code_range``.
+
+        They are of its shape if every number has a code of its own, else [rows, codes a row] as
+        `Format.codes` counts them.
 
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
@@ -53,17 +64,21 @@ class Quantizer(Protocol):
         self,
         codes: Tensor,
         params: Params,
-        fmt: Format,
+        fmt: F,
         axes: Sequence[int] | None = None,
         *,
         dtype: torch.dtype = torch.float32,
+        shape: Sequence[int] | None = None,
     ) -> Tensor:
-        """The numbers that *codes* stand for, in their shape; computed in float32."""
+        """The numbers that *codes* stand for; computed in float32.
+
+        *shape* is that of the tensor, where it is not that of the codes.
+        """
         ...
 
 
 def fake_quantize(
-    quantizer: Quantizer,
+    quantizer: Quantizer[Any],
     x: Tensor,
     params: Params,
     fmt: Format,
@@ -71,7 +86,7 @@ def fake_quantize(
 ) -> Tensor:
     """*x* as it reads after a round trip through *fmt*, in its own dtype."""
     return quantizer.decode(
-        quantizer.encode(x, params, fmt, axes), params, fmt, axes, dtype=x.dtype
+        quantizer.encode(x, params, fmt, axes), params, fmt, axes, dtype=x.dtype, shape=x.shape
     )
 
 
@@ -87,13 +102,20 @@ def to_static(params: Params) -> StaticRange:
             "quantize static activations with granularity 'tensor'"
         )
     return StaticRange(
-        scale=float(params.scale.item()), zero_point=int(params.zero_point.item())
+        scale=float(params.scale.item()), zero_point=int(params.zero_point.item()),
+        more={name: tuple(map(float, table.flatten().tolist()))
+              for name, table in params.more.items()},
     )
 
 
 def from_static(static: StaticRange, device: torch.device | str | None = None) -> Params:
-    """The parameters that *static* stands for: the exact inverse of `to_static`."""
+    """The parameters that *static* stands for: the exact inverse of `to_static`.
+
+    Tables come back as float32, which holds the numbers of every stored type but 64-bit ones.
+    """
     return Params(
         scale=torch.full((1, 1), static.scale, dtype=torch.float32, device=device),
         zero_point=torch.full((1, 1), static.zero_point, dtype=torch.int32, device=device),
+        more={name: torch.tensor(table, dtype=torch.float32, device=device)
+              for name, table in static.more.items()},
     )

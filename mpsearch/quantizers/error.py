@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats import Format
+from mpsearch.core.formats import IntFormat
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.scales import ScaleGrid
 
@@ -32,7 +32,7 @@ class Choice:
     error: Tensor
 
     @classmethod
-    def of(cls, x: Tensor, scale: Tensor, zero: Tensor, fmt: Format) -> Self:
+    def of(cls, x: Tensor, scale: Tensor, zero: Tensor, fmt: IntFormat) -> Self:
         """*scale* and *zero* with their errors on *x* ([S, length], in units)."""
         error = torch.zeros_like(scale)
         for rows, tile, codes in _coded(x, scale, zero, fmt):
@@ -71,7 +71,7 @@ def params_of(choices: Sequence[Choice], grid: ScaleGrid) -> Params:
     return Params(scale=grid.from_units(whole.scale[0]), zero_point=whole.zero[0].int())
 
 
-def closed_form(x: Tensor, scale: Tensor, zero: Tensor, fmt: Format) -> Tensor:
+def closed_form(x: Tensor, scale: Tensor, zero: Tensor, fmt: IntFormat) -> Tensor:
     """The scales of least squared error if the codes that *scale* and *zero* give are kept.
 
     With c the codes less the zero point this is <x, c> / <c, c>, here as a correction to *scale*
@@ -86,7 +86,7 @@ def closed_form(x: Tensor, scale: Tensor, zero: Tensor, fmt: Format) -> Tensor:
 
 
 def _coded(
-    x: Tensor, scale: Tensor, zero: Tensor, fmt: Format
+    x: Tensor, scale: Tensor, zero: Tensor, fmt: IntFormat
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Tiles of *x*, the rows they are from, and their codes less the zero point, [G, rows, n].
 

@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats import Format
+from mpsearch.core.formats import IntFormat
 from mpsearch.quantizers.absmax import Span, Start, zero_of
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.error import Choice, closed_form, join, params_of
@@ -27,7 +27,7 @@ _GROWTH, _AT_A_TIME = 1.2, 3
 _ROUNDS = 4
 
 
-def least_squares(slices: Slices, formats: Sequence[Format]) -> list[Params]:
+def least_squares(slices: Slices, formats: Sequence[IntFormat]) -> list[Params]:
     """For each slice and format a scale, and zero point, of least squared error.
 
     The best of a grid of candidates is refined by turns of the closed form <x, c> / <c, c> for
@@ -69,11 +69,11 @@ class _Search:
     low: Tensor
     fine: Tensor
     span: Span
-    fmt: Format
+    fmt: IntFormat
     start: Start
 
     @classmethod
-    def of(cls, slices: Slices, rows: slice, fmt: Format, start: Start) -> Self:
+    def of(cls, slices: Slices, rows: slice, fmt: IntFormat, start: Start) -> Self:
         """The search on some *rows* of *slices*, which have their own *start*."""
         low, high = slices.low[rows] / start.grid.unit, slices.high[rows] / start.grid.unit
         x = start.grid.to_units(slices.x[rows])
@@ -113,14 +113,14 @@ class _Search:
         return self.low + excess / 2, torch.clamp(-width / 2, self.low, self.low + excess)
 
 
-def _even_overshoots(fmt: Format) -> list[float]:
+def _even_overshoots(fmt: IntFormat) -> list[float]:
     first, last = fmt.code_range
     unused = range(min(_UNUSED_AT_MOST, (last - first) // 2), 1, -1)
     even = range(round((_EVEN_UP_TO + 1) / _EVEN_STEP) + 1)
     return [-float(codes) for codes in unused] + [-1 + index * _EVEN_STEP for index in even]
 
 
-def _refined(x: Tensor, best: Choice, fmt: Format, grid: ScaleGrid, rounds: int) -> Choice:
+def _refined(x: Tensor, best: Choice, fmt: IntFormat, grid: ScaleGrid, rounds: int) -> Choice:
     """*best* moved until neither its closed form nor the next zero points lower the error.
 
     Only slices that gained enter the next round.

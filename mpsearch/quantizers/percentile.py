@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats import Format
+from mpsearch.core.formats import IntFormat
 from mpsearch.quantizers.absmax import Span, Start, zero_of
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.error import Choice, params_of
@@ -23,7 +23,7 @@ _SHARES = (1e-2, 1e-3, 1e-4, 1e-5)
 _SORTED_AT_MOST = 1 << 20
 
 
-def percentile(slices: Slices, formats: Sequence[Format]) -> list[Params]:
+def percentile(slices: Slices, formats: Sequence[IntFormat]) -> list[Params]:
     """For each slice and format the percentile range of least squared error.
 
     Ranges run from percentile p to 100 - p, for p of 0, 0.001, 0.01, 0.1 and 1, and always
@@ -67,7 +67,7 @@ def _sample(x: Tensor) -> Tensor:
     return x[:, ::stride]
 
 
-def _best(x: Tensor, ranges: list[tuple[Tensor, Tensor]], fmt: Format, start: Start) -> Choice:
+def _best(x: Tensor, ranges: list[tuple[Tensor, Tensor]], fmt: IntFormat, start: Start) -> Choice:
     scales, zeros = [start.scale], [start.zero]
     for low, high in ranges:
         span = Span.of(low / start.grid.unit, high / start.grid.unit, fmt)

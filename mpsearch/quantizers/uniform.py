@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats import Format, ScaleRule
+from mpsearch.core.formats import IntFormat, ScaleRule
 from mpsearch.quantizers.absmax import absmax
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.layout import Layout, layout_of
@@ -17,7 +17,7 @@ from mpsearch.quantizers.least_squares import least_squares
 from mpsearch.quantizers.percentile import percentile
 from mpsearch.quantizers.slices import Slices, check_finite
 
-_RULES: dict[ScaleRule, Callable[[Slices, Sequence[Format]], list[Params]]] = {
+_RULES: dict[ScaleRule, Callable[[Slices, Sequence[IntFormat]], list[Params]]] = {
     "absmax": absmax,
     "percentile": percentile,
     "least_squares": least_squares,
@@ -33,7 +33,7 @@ class Uniform:
     """
 
     def fit(
-        self, x: Tensor, formats: Sequence[Format], axes: Sequence[int] | None = None
+        self, x: Tensor, formats: Sequence[IntFormat], axes: Sequence[int] | None = None
     ) -> list[Params]:
         """Parameters of *x* in each of *formats*; formats of one layout share its statistics.
 
@@ -55,7 +55,7 @@ class Uniform:
         return [found[i] for i in range(len(formats))]
 
     def encode(
-        self, x: Tensor, params: Params, fmt: Format, axes: Sequence[int] | None = None
+        self, x: Tensor, params: Params, fmt: IntFormat, axes: Sequence[int] | None = None
     ) -> Tensor:
         """Codes of *x*, int32 and of its shape, each within ``fmt.code_range``.
 
@@ -73,16 +73,18 @@ class Uniform:
         self,
         codes: Tensor,
         params: Params,
-        fmt: Format,
+        fmt: IntFormat,
         axes: Sequence[int] | None = None,
         *,
         dtype: torch.dtype = torch.float32,
+        shape: Sequence[int] | None = None,
     ) -> Tensor:
         """The numbers that *codes* stand for, in their shape; computed in float32.
 
         Raises:
             BadInput: the codes do not fit *params*.
         """
+        del shape  # it is that of the codes
         layout = _checked(layout_of(codes.shape, fmt, axes), params)
         steps = layout.to_slices(codes).to(torch.float32, copy=True).sub_(params.zero_point)
         return layout.from_slices(steps.mul_(params.scale).to(dtype)).contiguous()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Group, LayerSpec
 from mpsearch.fakequant.weights import quantizer_of
@@ -57,6 +58,11 @@ def residuals(study: Study, layer: LayerSpec, moments: Moments, group: Group,
     dead = moments.inputs.diagonal(dim1=1, dim2=2).unsqueeze(1) == 0
     # What an input that is always zero meets has no error to make up for.
     rows = rows.reshape(len(dead), -1, rows.shape[1]).masked_fill(dead, 0).reshape(rows.shape)
+    whole = next((fmt for fmt in formats if not fmt.columnwise), None)
+    if whole is not None:
+        raise Unsupported(f"layer '{layer.name}': {whole} rounds several weights at once, which "
+                          "gptq_loss cannot do one column at a time: use another estimator, such "
+                          "as kl_probe, or drop the format")
     params = [study.fake.weights.encode(layer.name, fmt)[1] for fmt in formats]
     found = dict(zip(formats, _residual(rows, factor, formats, params), strict=True))
     return [found[scheme.weight] * moments.positions if scheme.weight else 0.0
@@ -121,5 +127,6 @@ def _column(column: Tensor, fmt: Format, params: Params, i: int,
     if size is not None and size < shape[1]:
         runs = len(params.scale) // shape[0]
         own = Params(scale=params.scale.view(shape[0], runs)[:, i // size, None],
-                     zero_point=params.zero_point.view(shape[0], runs)[:, i // size, None])
+                     zero_point=params.zero_point.view(shape[0], runs)[:, i // size, None],
+                     more=params.more)
     return fake_quantize(quantizer_of(fmt), column, own, fmt)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from functools import partial
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats import IntFormat, ScaleRule
+from mpsearch.core.formats import Format, IntFormat, Operand, is_granularity, registry
 from mpsearch.spaces.rules import Menu
-from mpsearch.spaces.values import Place, as_list, check_keys, one_of, switch, texts, width
-
-Operand = Literal["weight", "input", "other"]
-
-_KEYS = ("bits", "granularity", "symmetric", "scale")
+from mpsearch.spaces.values import (
+    Place,
+    as_list,
+    check_keys,
+    number,
+    one_of,
+    switch,
+    text,
+    whole,
+)
 
 
 def read_menu(value: Any, place: Place, *, operand: Operand) -> Menu:
-    """The formats of one table or a list of them, widths times granularities, in the order written.
+    """The formats of one table or a list of them, all combinations, in the order written.
 
     An empty list is an empty menu: the operand stays in float.
 
@@ -29,54 +36,65 @@ def read_menu(value: Any, place: Place, *, operand: Operand) -> Menu:
     return tuple(dict.fromkeys(formats))
 
 
-def default_format(bits: int, operand: Operand, granularity: str | None = None) -> IntFormat:
-    """The format an entry has where it gives no more than its *bits*.
+def default_format(bits: float, operand: Operand) -> IntFormat:
+    """The integer format an entry has where it gives no more than its *bits*.
 
-    Weights are symmetric, with a scale an output channel. Activations are asymmetric with one
-    calibrated scale, or symmetric where every token gets its own scale at run time; that one is
-    the largest magnitude, since nothing can be searched while the model runs.
+    Raises:
+        BadInput: integers do not have this width.
     """
-    granularity = granularity or ("channel" if operand == "weight" else "tensor")
-    dynamic = granularity == "token"
-    return IntFormat(bits=bits, granularity=granularity, symmetric=operand == "weight" or dynamic,
-                     scale="absmax" if dynamic else "least_squares")
+    return IntFormat(bits=bits, **IntFormat.usual(operand, None))
 
 
-def _entry(entry: Any, place: Place, operand: Operand) -> list[IntFormat]:
+def _entry(entry: Any, place: Place, operand: Operand) -> list[Format]:
     if not isinstance(entry, dict):
         raise place.error(f"expected a table such as {{ bits = [4, 8] }}, not {entry!r}")
-    check_keys(entry, _KEYS, place)
+    kind = one_of(entry.get("kind", "int"), registry.kinds(), place.at("kind"))
+    cls = registry.format_class(kind)
+    if operand not in cls.OPERANDS:
+        raise place.at("kind").error(f"'{kind}' is for {' or '.join(cls.OPERANDS)}, not for "
+                                     f"{operand}")
+    settings = [each for each in fields(cls) if each.name != "kind"]
+    check_keys(entry, ["kind", *(each.name for each in settings)], place)
     if "bits" not in entry:
         raise place.error("no bits: give a width or a list of widths, such as bits = [4, 8]")
-    bits_place, granularity_place = place.at("bits"), place.at("granularity")
-    widths = [width(item, bits_place) for item in as_list(entry["bits"], bits_place)]
-    granularities = [_granularity(item, granularity_place, operand)
-                     for item in texts(entry["granularity"], granularity_place)
-                     ] if "granularity" in entry else [None]
-    return [_format(entry, place, default_format(bits, operand, granularity))
-            for bits, granularity in product(widths, granularities)]
+    given = {key: _values(cls, key, entry[key], place.at(key), operand)
+             for key in (each.name for each in settings) if key in entry}
+    return [_format(cls, dict(zip(given, row, strict=True)), place, operand)
+            for row in product(*given.values())]
 
 
-def _format(entry: dict[str, Any], place: Place, default: IntFormat) -> IntFormat:
-    symmetric, scale = default.symmetric, default.scale
-    if "symmetric" in entry:
-        symmetric = switch(entry["symmetric"], place.at("symmetric"))
-    if "scale" in entry:
-        rules: dict[str, ScaleRule] = {rule: rule for rule in get_args(ScaleRule)}
-        scale = rules[one_of(entry["scale"], rules, place.at("scale"))]
-    return IntFormat(bits=default.bits, granularity=default.granularity, symmetric=symmetric,
-                     scale=scale)
-
-
-def _granularity(value: str, place: Place, operand: Operand) -> str:
-    """*value*, if it is a granularity this operand can have."""
-    if operand != "weight":
-        return one_of(value, ("tensor", "token"), place)
+def _format(cls: type[Format], given: dict[str, Any], place: Place, operand: Operand) -> Format:
+    usual = cls.usual(operand, given.get("granularity"))
     try:
-        known = IntFormat(bits=8, granularity=value).granularity != "token"
-    except BadInput:
-        known = False
-    if not known:
-        raise place.error(f"'{value}' is no granularity of a weight: use tensor, channel or "
-                          "group:N, such as group:128")
-    return value
+        return cls(**{**usual, **given})
+    except BadInput as error:
+        raise (place.at("bits") if "bits" in str(error) else place).error(str(error)) from error
+
+
+def _values(cls: type[Format], key: str, value: Any, place: Place, operand: Operand) -> list[Any]:
+    if key == "granularity":
+        return [_granularity(text(item, place), place, cls, operand)
+                for item in as_list(value, place)]
+    read = _reader(get_type_hints(cls)[key], place)
+    return [read(item) for item in as_list(value, place)]
+
+
+def _reader(kind: Any, place: Place) -> Any:
+    """What reads a value of this type."""
+    if get_origin(kind) is Literal:
+        return lambda value: one_of(value, get_args(kind), place)
+    readers: dict[Any, Any] = {bool: switch, int: whole, float: number, str: text}
+    return partial(readers[kind], place=place)
+
+
+def _granularity(value: str, place: Place, cls: type[Format], operand: Operand) -> str:
+    """*value*, if it is a granularity that this operand can have."""
+    known = cls.GRANULARITIES if operand == "weight" else cls.ACTIVATION_GRANULARITIES
+    named = [name for name in known if not (operand == "weight" and name == "token")]
+    if value.partition(":")[0] in named and is_granularity(value):
+        return value
+    if operand != "weight":
+        return one_of(value, ["group:N" if name == "group" else name for name in named], place)
+    shown = ", ".join("group:N" if name == "group" else name for name in named)
+    raise place.error(f"'{value}' is no granularity of a weight: use {shown}"
+                      + (", such as group:128" if "group" in named else ""))

@@ -10,6 +10,7 @@ from typing import Literal
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Kind
 
+Width = float
 Menu = tuple[Format, ...]
 """The formats one operand may take, in the order written; empty leaves it in float."""
 
@@ -31,11 +32,11 @@ class Rule:
     weight: Menu | None = None
     input: Menu | None = None
     other: Menu | None = None
-    pin: int | None = None
+    pin: Width | None = None
     float: bool | None = None
     include_float: bool | None = None
-    min_bits: int | None = None
-    max_bits: int | None = None
+    min_bits: Width | None = None
+    max_bits: Width | None = None
     tie: bool | Literal["parent"] | None = None
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from mpsearch.core.formats import Format
 from mpsearch.core.types import OPERANDS, Kind, LayerSpec, Scheme
 from mpsearch.spaces.menus import default_format
-from mpsearch.spaces.rules import Menu, Rule
+from mpsearch.spaces.rules import Menu, Rule, Width
 from mpsearch.spaces.values import Place
 
 _INHERITED = ("include_float", "min_bits", "max_bits")
@@ -25,8 +25,8 @@ class Settings:
     menus: dict[str, Menu]
     float: bool = False
     include_float: bool = False
-    min_bits: int | None = None
-    max_bits: int | None = None
+    min_bits: Width | None = None
+    max_bits: Width | None = None
     limited_by: int | None = None
     tie: str | None = None
 
@@ -94,13 +94,22 @@ def _combinations(menus: dict[str, Menu], kind: Kind) -> list[Scheme]:
     return [Scheme(**dict(zip(names, row, strict=True))) for row in product(*columns)]
 
 
-def _pinned(bits: int, menus: dict[str, Menu], kind: Kind) -> dict[str, Menu]:
-    """The menus of the layer's width, held at *bits*; a weight without a menu gets the default."""
+def _pinned(bits: Width, menus: dict[str, Menu], kind: Kind) -> dict[str, Menu]:
+    """The menus of the layer's width, held at *bits*; a weight without a menu gets the default.
+
+    Where a menu has nothing of this width, the first of its formats that can have it is given it,
+    or else an integer.
+    """
     if "weight" in OPERANDS[kind] and not menus.get("weight"):
         return {"weight": (default_format(bits, "weight"),)}
     return {name: tuple(fmt for fmt in menus[name] if fmt.bits == bits)
-            or (replace(menus[name][0], bits=bits),)
+            or (_at_width(menus[name], bits, name),)
             for name in width_operands(kind) if menus.get(name)}
+
+
+def _at_width(menu: Menu, bits: Width, operand: str) -> Format:
+    able = [fmt for fmt in menu if bits in fmt.WIDTHS]
+    return replace(able[0], bits=bits) if able else default_format(bits, operand)
 
 
 def _within_limits(menu: Menu, name: str, settings: Settings, layer: LayerSpec, source: str,
@@ -111,7 +120,7 @@ def _within_limits(menu: Menu, name: str, settings: Settings, layer: LayerSpec, 
         key = "min_bits" if all(fmt.bits < low for fmt in menu) else "max_bits"
         limits = " and ".join(f"{limit} = {value}" for limit, value in (
             ("min_bits", settings.min_bits), ("max_bits", settings.max_bits)) if value)
-        widths = ", ".join(str(bits) for bits in sorted({fmt.bits for fmt in menu}))
+        widths = ", ".join(f"{bits:g}" for bits in sorted({fmt.bits for fmt in menu}))
         place = Place(source=source, rule=settings.limited_by, key=key)
         raise place.error(f"{limits} leaves layer '{layer.name}' no {name} format: its menu has "
                           f"{widths} bits, so move the limit or widen the menu")

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats import IntFormat
 
+_WIDEST = 16
 _SLICE = re.compile(r"(-?[0-9]+)?:(-?[0-9]+)?")
 
 
@@ -71,14 +71,27 @@ def switch(value: Any, place: Place) -> bool:
     raise place.error(f"expected true or false, not {_shown(value)}")
 
 
-def width(value: Any, place: Place) -> int:
-    """A bit width that an integer format can have."""
+def whole(value: Any, place: Place) -> int:
+    """A whole number."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise place.error(f"expected a whole number of bits, not {_shown(value)}")
-    try:
-        return IntFormat(bits=value).bits
-    except BadInput as error:
-        raise place.error(str(error)) from error
+        noun = "a whole number of bits" if place.key.endswith("bits") else "a whole number"
+        raise place.error(f"expected {noun}, not {_shown(value)}")
+    return value
+
+
+def number(value: Any, place: Place) -> float:
+    """A number, whole or not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise place.error(f"expected a number, not {_shown(value)}")
+    return value
+
+
+def width(value: Any, place: Place) -> float:
+    """A number of bits that some format may have."""
+    found = number(value, place)
+    if not 1 <= found <= _WIDEST:
+        raise place.error(f"a width has 1 to {_WIDEST} bits, not {_shown(value)}")
+    return found
 
 
 def position(value: Any, place: Place) -> int | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Group, Scheme, ScoreTable, SearchSpace, StaticRange, Totals
@@ -78,9 +79,12 @@ def _distance(scheme: Scheme, wanted: Scheme) -> float:
 def _apart(have: Format | None, want: Format | None) -> float:
     if have is None or want is None:
         return 0.0 if have is want else 32.0 if want is None else 0.0
-    other_layout = (have.granularity, have.symmetric) != (want.granularity, want.symmetric)
-    return abs(have.bits - want.bits) + 0.5 * other_layout
+    return abs(have.bits - want.bits) + 0.5 * (_layout(have) != _layout(want))
 
 
-def _bits(scheme: Scheme) -> int:
+def _layout(fmt: Format) -> dict[str, object]:
+    return {each.name: getattr(fmt, each.name) for each in fields(fmt) if each.name != "bits"}
+
+
+def _bits(scheme: Scheme) -> float:
     return sum(fmt.bits for fmt in (scheme.weight, scheme.input, scheme.other) if fmt)

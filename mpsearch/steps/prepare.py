@@ -48,7 +48,7 @@ def again(session: Session) -> Study:
 
 
 def _calibrated(captured: Captured, space: SearchSpace, inputs: Sequence[Batch]) -> Ranges:
-    static = any(fmt is not None and not fmt.dynamic for group in space.groups
+    static = any(fmt is not None and fmt.calibrated for group in space.groups
                  for scheme in group.schemes for fmt in (scheme.input, scheme.other))
     if static and not inputs:
         raise BadInput("this space quantizes activations with calibrated ranges: give --data")

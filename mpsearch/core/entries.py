@@ -1,0 +1,24 @@
+"""Entry points of installed packages, by which plug-ins announce themselves."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+
+@cache
+def _installed() -> Any:
+    return entry_points()  # reads the metadata of every installed package, so once for all kinds
+
+
+def announced(kind: str) -> dict[str, str]:
+    """Where the plug-ins of *kind* are, ``module:attribute`` by name: the group ``mpsearch.KIND``."""
+    return {point.name: point.value for point in _installed().select(group=f"mpsearch.{kind}")}
+
+
+def imported(place: str) -> Any:
+    """The object at *place*, ``module:attribute``."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,69 @@
+"""Uniform integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats.base import Format, Operand, round_up
+
+ScaleRule = Literal["absmax", "percentile", "least_squares"]
+_BYTE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntFormat(Format):
+    """Uniform integer: a value is ``(code - zero_point) * scale``.
+
+    *symmetric* fixes the zero point at 0. *scale* is the rule that finds the scale.
+
+    Raises:
+        BadInput: bits outside 2 to 16, or an unknown granularity or rule.
+    """
+
+    SUMMARY: ClassVar[str] = "uniform integers, symmetric or with a zero point"
+    SOURCE: ClassVar[str] = "Jacob et al., CVPR 2018"
+    WIDTHS: ClassVar[tuple[float, ...]] = tuple(range(2, 17))
+
+    kind: Literal["int"] = "int"
+    bits: int
+    symmetric: bool = True
+    granularity: str = "channel"
+    scale: ScaleRule = "least_squares"
+
+    def __post_init__(self) -> None:
+        # (zero arguments do not work here: a dataclass with slots is another class)
+        Format.__post_init__(self)
+        object.__setattr__(self, "bits", int(self.bits))  # 4.0 is 4
+        if self.scale not in get_args(ScaleRule):
+            raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(ScaleRule))}")
+
+    @classmethod
+    def usual(cls, operand: Operand, granularity: str | None) -> dict[str, Any]:
+        """Weights are symmetric, with a scale an output channel.
+
+        Activations are asymmetric with one calibrated scale, or symmetric where every token gets
+        its own scale at run time; that one is the largest magnitude, since nothing can be searched
+        while the model runs.
+        """
+        granularity = granularity or ("channel" if operand == "weight" else "tensor")
+        dynamic = granularity == "token"
+        return {"granularity": granularity, "symmetric": operand == "weight" or dynamic,
+                "scale": "absmax" if dynamic else "least_squares"}
+
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """Smallest and largest code, both included."""
+        if self.symmetric:
+            return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
+        return 0, (1 << self.bits) - 1
+
+    @property
+    def zero_point_bits(self) -> int:
+        """Stored bits of one zero point: none if symmetric, else whole bytes."""
+        return 0 if self.symmetric else round_up(self.bits, _BYTE)
+
+    def __str__(self) -> str:
+        letter = "s" if self.symmetric else "u"
+        return f"{self.bits}{letter}/{self.granularity}"

@@ -1,0 +1,69 @@
+"""Kinds of formats by name, and formats from plain data."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from mpsearch.core.entries import announced, imported
+from mpsearch.core.errors import UnknownName
+from mpsearch.core.formats.base import Format
+
+BUILTIN: dict[str, str] = {
+    "int": "mpsearch.core.formats.integer:IntFormat",
+}
+
+
+def kinds() -> list[str]:
+    """Every kind of format there is."""
+    return [*BUILTIN, *sorted(set(announced("format")) - set(BUILTIN))]
+
+
+@cache
+def format_class(kind: str) -> type[Format]:
+    """The class of the formats of this *kind*.
+
+    Raises:
+        UnknownName: there is no such kind.
+    """
+    place = BUILTIN.get(kind) or announced("format").get(kind)
+    if place is None:
+        raise UnknownName("format", kind, kinds())
+    found: type[Format] = imported(place)
+    return found
+
+
+@cache
+def adapter(kind: str) -> TypeAdapter[Format]:
+    """What reads, writes and describes formats of this *kind*."""
+    return TypeAdapter(format_class(kind))
+
+
+def read(data: Any) -> Format:
+    """The format that *data*, a dictionary with its kind and settings, describes.
+
+    Raises:
+        BadInput: the kind is unknown, or a setting is out of its range.
+        pydantic.ValidationError: a setting is missing, unknown or of another type.
+    """
+    if isinstance(data, Format):
+        return data
+    kind = data.get("kind", "int") if isinstance(data, dict) else "int"
+    return adapter(str(kind)).validate_python(data, extra="forbid")
+
+
+def write(fmt: Format) -> Any:
+    """The plain data that `read` makes *fmt* of."""
+    return adapter(fmt.kind).dump_python(fmt, mode="json")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a format: one of the kinds that come with the package, or an added one."""
+    known = [adapter(kind).json_schema() for kind in BUILTIN]
+    added = {"type": "object", "required": ["kind"], "title": "A format that a plug-in adds",
+             "properties": {"kind": {"type": "string", "not": {"enum": list(BUILTIN)}}}}
+    closed = [{**each, "additionalProperties": False, "required": ["kind", *each["required"]]}
+              for each in known]
+    return {"title": "Format", "anyOf": [*closed, added]}
