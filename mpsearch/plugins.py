@@ -66,7 +66,10 @@ BUILTIN: dict[str, dict[str, str]] = {
         "relaxed": "mpsearch.allocation.relaxed:Relaxed",
         "coupled": "mpsearch.allocation.coupled:Coupled",
     },
-    "quantizer": {"int": "mpsearch.quantizers.uniform:Uniform"},
+    "quantizer": {
+        "int": "mpsearch.quantizers.uniform:Uniform",
+        "log2": "mpsearch.quantizers.log2:Log2",
+    },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }
 

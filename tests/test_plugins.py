@@ -7,6 +7,7 @@ from dataclasses import is_dataclass
 import pytest
 
 from mpsearch import plugins
+from mpsearch.core import entries
 from mpsearch.core.errors import BadInput, UnknownName
 
 PAIRS = [(kind, name) for kind, known in plugins.BUILTIN.items() for name in known]
@@ -22,10 +23,10 @@ def installed(tmp_path, monkeypatch):
         (info / "entry_points.txt").write_text(f"[mpsearch.{kind}]\n{name} = {place}\n")
         (tmp_path / "stranger.py").write_text("class Guess:\n    pass\n")
         monkeypatch.syspath_prepend(tmp_path)
-        plugins._installed.cache_clear()
+        entries._installed.cache_clear()
 
     yield install
-    plugins._installed.cache_clear()
+    entries._installed.cache_clear()
     sys.modules.pop("stranger", None)
 
 

@@ -14,7 +14,7 @@ def _installed() -> Any:
 
 
 def announced(kind: str) -> dict[str, str]:
-    """Where the plug-ins of *kind* are, ``module:attribute`` by name: the group ``mpsearch.KIND``."""
+    """Places, ``module:attribute``, of the plug-ins in the group ``mpsearch.KIND``, by name."""
     return {point.name: point.value for point in _installed().select(group=f"mpsearch.{kind}")}
 
 

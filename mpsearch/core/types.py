@@ -9,11 +9,11 @@ from itertools import accumulate
 from typing import Any, Literal, Self
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats import Format
+from mpsearch.core.formats import Format, Operand
 
 Kind = Literal["linear", "conv", "embedding", "matmul"]
 POLICY_VERSION = 1
-OPERANDS: dict[str, tuple[str, ...]] = {
+OPERANDS: dict[str, tuple[Operand, ...]] = {
     "linear": ("weight", "input"),
     "conv": ("weight", "input"),
     "embedding": ("weight",),

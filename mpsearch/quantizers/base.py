@@ -27,10 +27,10 @@ class Params:
     more: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-F = TypeVar("F", bound=Format, contravariant=True)
+F_contra = TypeVar("F_contra", bound=Format, contravariant=True)
 
 
-class Quantizer(Protocol[F]):
+class Quantizer(Protocol[F_contra]):
     """Turns real numbers into integer codes and back, for formats of one kind.
 
     *axes* are the dimensions that the layer sums over; None means all but the first, which is
@@ -38,7 +38,7 @@ class Quantizer(Protocol[F]):
     """
 
     def fit(
-        self, x: Tensor, formats: Sequence[F], axes: Sequence[int] | None = None
+        self, x: Tensor, formats: Sequence[F_contra], axes: Sequence[int] | None = None
     ) -> list[Params]:
         """Parameters of *x* in each of *formats*, in one visit to the tensor.
 
@@ -48,7 +48,7 @@ class Quantizer(Protocol[F]):
         ...
 
     def encode(
-        self, x: Tensor, params: Params, fmt: F, axes: Sequence[int] | None = None
+        self, x: Tensor, params: Params, fmt: F_contra, axes: Sequence[int] | None = None
     ) -> Tensor:
         """Codes of *x*, int32, each within ``fmt.code_range``.
 
@@ -64,7 +64,7 @@ class Quantizer(Protocol[F]):
         self,
         codes: Tensor,
         params: Params,
-        fmt: F,
+        fmt: F_contra,
         axes: Sequence[int] | None = None,
         *,
         dtype: torch.dtype = torch.float32,
@@ -84,10 +84,29 @@ def fake_quantize(
     fmt: Format,
     axes: Sequence[int] | None = None,
 ) -> Tensor:
-    """*x* as it reads after a round trip through *fmt*, in its own dtype."""
-    return quantizer.decode(
-        quantizer.encode(x, params, fmt, axes), params, fmt, axes, dtype=x.dtype, shape=x.shape
-    )
+    """*x* as it reads after a round trip through *fmt*, in its own dtype.
+
+    Gradients pass straight through (Bengio et al., arXiv:1308.3432).
+    """
+    with torch.no_grad():
+        codes = quantizer.encode(x, params, fmt, axes)
+        y = quantizer.decode(codes, params, fmt, axes, dtype=x.dtype, shape=x.shape)
+    if torch.is_grad_enabled() and x.requires_grad:
+        passed: Tensor = _StraightThrough.apply(x, y)
+        return passed
+    return y
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        del ctx, x
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        del ctx
+        return gradients[0], None
 
 
 def to_static(params: Params) -> StaticRange:

@@ -42,7 +42,7 @@ def default_format(bits: float, operand: Operand) -> IntFormat:
     Raises:
         BadInput: integers do not have this width.
     """
-    return IntFormat(bits=bits, **IntFormat.usual(operand, None))
+    return IntFormat(**{"bits": bits, **IntFormat.usual(operand, None)})
 
 
 def _entry(entry: Any, place: Place, operand: Operand) -> list[Format]:

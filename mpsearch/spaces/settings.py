@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import product
 
-from mpsearch.core.formats import Format
+from mpsearch.core.formats import Format, Operand
 from mpsearch.core.types import OPERANDS, Kind, LayerSpec, Scheme
 from mpsearch.spaces.menus import default_format
 from mpsearch.spaces.rules import Menu, Rule, Width
@@ -36,7 +36,7 @@ class Settings:
         return not self.float and bool(self.menus.get("input"))
 
 
-def width_operands(kind: Kind) -> tuple[str, ...]:
+def width_operands(kind: Kind) -> tuple[Operand, ...]:
     """The operands whose bits are the width of a layer: its weight, else both of a matmul."""
     return ("weight",) if "weight" in OPERANDS[kind] else OPERANDS[kind]
 
@@ -47,8 +47,8 @@ def apply(rule: Rule, settings: Settings, layer: LayerSpec) -> Settings:
     Keys are independent, save that a width (weight, pin, or a matmul's operands) and float speak
     of the same thing: the later of them holds.
     """
-    menus = {name: menu for name in OPERANDS[layer.kind]
-             if (menu := getattr(rule, name)) is not None}
+    menus: dict[str, Menu] = {name: menu for name in OPERANDS[layer.kind]
+                              if (menu := getattr(rule, name)) is not None}
     if rule.pin is not None:
         menus |= _pinned(rule.pin, {**settings.menus, **menus}, layer.kind)
     changes = {key: value for key in _INHERITED if (value := getattr(rule, key)) is not None}
@@ -107,7 +107,7 @@ def _pinned(bits: Width, menus: dict[str, Menu], kind: Kind) -> dict[str, Menu]:
             for name in width_operands(kind) if menus.get(name)}
 
 
-def _at_width(menu: Menu, bits: Width, operand: str) -> Format:
+def _at_width(menu: Menu, bits: Width, operand: Operand) -> Format:
     able = [fmt for fmt in menu if bits in fmt.WIDTHS]
     return replace(able[0], bits=bits) if able else default_format(bits, operand)
 

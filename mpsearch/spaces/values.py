@@ -88,7 +88,9 @@ def number(value: Any, place: Place) -> float:
 
 def width(value: Any, place: Place) -> float:
     """A number of bits that some format may have."""
-    found = number(value, place)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise place.error(f"expected a number of bits, not {_shown(value)}")
+    found: float = value
     if not 1 <= found <= _WIDEST:
         raise place.error(f"a width has 1 to {_WIDEST} bits, not {_shown(value)}")
     return found

@@ -119,7 +119,7 @@ def test_an_extra_field_is_refused_by_name(policy, name):
     ({"layers": []}, "layers"),
     ({"layers": {"fc": {"weight": {"bits": 4, "colour": "red"}}}}, "layers.fc.weight.colour"),
     ({"layers": {"fc": {"weight": {"bits": "many"}}}}, "layers.fc.weight.bits"),
-    ({"layers": {"fc": {"weight": {"kind": "float", "bits": 4}}}}, "layers.fc.weight.kind"),
+    ({"layers": {"fc": {"weight": {"kind": "flaot", "bits": 4}}}}, "layers.fc.weight"),
     ({"totals": {}}, "totals.weights"),
     ({"model": "resnet"}, "model"),
 ])
@@ -132,7 +132,8 @@ def test_a_wrong_field_is_named(policy, changes, place):
 
 def test_a_check_of_the_type_itself_names_the_file(policy):
     layers = {"fc": {"weight": {"bits": 99}}}
-    with pytest.raises(BadInput, match=r"here\.json: an integer format has 2 to 16 bits, not 99"):
+    with pytest.raises(BadInput, match=r"here\.json is not a valid Policy: layers\.fc\.weight: the "
+                                       "format int has 2 to 16 bits, not 99"):
         io.loads(edited(policy, layers=layers), Policy, where="here.json")
 
 

@@ -32,7 +32,7 @@ def test_every_saved_policy_fits_the_schema(validator, policies, data):
 @pytest.mark.parametrize("changes", [
     {"version": 2}, {"version": None}, {"extra": 1}, {"layers": []}, {"totals": {}},
     {"layers": {"fc": {"colour": "red"}}}, {"layers": {"fc": {"weight": {"bits": "4.5"}}}},
-    {"layers": {"fc": {"weight": {"bits": 4, "kind": "float"}}}},
+    {"layers": {"fc": {"weight": {"bits": 4, "kind": "int", "base": 3}}}},
 ])
 def test_the_schema_refuses_what_reading_refuses(validator, policy, changes):
     data = {**io.to_data(policy), **changes}

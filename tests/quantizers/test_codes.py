@@ -180,4 +180,4 @@ def test_a_parameter_that_needs_gradients_can_be_quantized():
     weight = torch.nn.Parameter(torch.randn(3, 8))
     fmt = IntFormat(bits=3)
     (params,) = UNIFORM.fit(weight, [fmt])
-    assert not fake_quantize(UNIFORM, weight, params, fmt).requires_grad
+    assert not UNIFORM.encode(weight, params, fmt).requires_grad

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 from mpsearch.core.errors import BadInput
@@ -21,6 +22,7 @@ _GRANULARITY = re.compile(r"tensor|channel|token|group:[1-9][0-9]*")
 _SCALE_BITS: dict[ScaleStorage, tuple[int, int]] = {  # each, and once a tensor
     "half": (16, 8), "exponent": (8, 0), "e4m3": (8, 32), "none": (0, 0)}
 _BYTE = 8
+_RANGE = 3  # so many widths in a row are written as a range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,8 @@ class Format:
     a weight; ``group:N``, runs of N inside a channel (the last run may be shorter); or one
     ``token``, computed anew for every vector at run time.
 
-    A kind states its OPERANDS, a one-line SUMMARY and its SOURCE. Its settings are its fields.
+    A kind states its OPERANDS, a one-line SUMMARY, its SOURCE and its WIDTHS. Its settings are its
+    fields.
 
     Raises:
         BadInput: a setting is out of its range.
@@ -41,6 +44,10 @@ class Format:
     OPERANDS: ClassVar[tuple[Operand, ...]] = ("weight", "input", "other")
     SUMMARY: ClassVar[str] = ""
     SOURCE: ClassVar[str] = ""
+    ZERO: ClassVar[bool] = True
+    """Whether 0 has a code in tensors that this kind is meant for."""
+    EQUIVARIANT: ClassVar[bool] = True
+    """Whether values follow numbers that are scaled by a power of two."""
     WIDTHS: ClassVar[tuple[float, ...]] = ()
     """The widths there are."""
     GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor", "channel", "group", "token")
@@ -158,7 +165,7 @@ class Format:
         from mpsearch.core.formats import registry
 
         return core_schema.no_info_plain_validator_function(
-            registry.read, serialization=core_schema.plain_serializer_function_ser_schema(
+            registry.read_field, serialization=core_schema.plain_serializer_function_ser_schema(
                 registry.write))
 
     @classmethod
@@ -193,7 +200,7 @@ def round_up(value: int, multiple: int) -> int:
 
 def widths_text(widths: tuple[float, ...]) -> str:
     """*widths* for people: ``2 to 8``, or a list."""
-    if len(widths) > 2 and all(b - a == 1 for a, b in zip(widths, widths[1:], strict=False)):
+    if len(widths) >= _RANGE and all(b - a == 1 for a, b in pairwise(widths)):
         return f"{widths[0]:g} to {widths[-1]:g}"
     return ", ".join(f"{width:g}" for width in widths)
 

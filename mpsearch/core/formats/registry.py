@@ -6,13 +6,15 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticCustomError
 
 from mpsearch.core.entries import announced, imported
-from mpsearch.core.errors import UnknownName
+from mpsearch.core.errors import BadInput, UnknownName
 from mpsearch.core.formats.base import Format
 
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
+    "log2": "mpsearch.core.formats.levels:Log2Format",
 }
 
 
@@ -52,6 +54,14 @@ def read(data: Any) -> Format:
         return data
     kind = data.get("kind", "int") if isinstance(data, dict) else "int"
     return adapter(str(kind)).validate_python(data, extra="forbid")
+
+
+def read_field(data: Any) -> Format:
+    """What `read` returns; where it would raise, an error that names the field it stands in."""
+    try:
+        return read(data)
+    except BadInput as error:
+        raise PydanticCustomError("format", "{reason}", {"reason": str(error)}) from error
 
 
 def write(fmt: Format) -> Any:

@@ -1,0 +1,102 @@
+"""The quantizer behind all formats whose codes stand for levels: nearest level, searched scale.
+
+A kind of format states its tables of levels. Rounding is to the nearest level, which loses no more
+than rounding the exponent does, as the methods were published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats.levels import LevelFormat
+from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.layout import Layout, layout_of
+from mpsearch.quantizers.level_search import fitted
+from mpsearch.quantizers.slices import Slices, check_finite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """Base of the quantizers of level formats; a kind gives its *tables*."""
+
+    def tables(self, fmt: LevelFormat) -> Tensor:
+        """Candidate levels float64 [T, n], rising, n up to ``2**bits``, the largest magnitude 1.
+
+        At most 256 tables. Tables of fewer levels repeat one.
+        """
+        raise NotImplementedError
+
+    def fit(self, x: Tensor, formats: Sequence[LevelFormat],
+            axes: Sequence[int] | None = None) -> list[Params]:
+        """Table, scales and shift of least squared error in each of *formats*.
+
+        Raises:
+            BadInput: the tensor is empty or has values that are not finite.
+        """
+        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
+        found: dict[int, Params] = {}
+        for layout in dict.fromkeys(layouts):
+            slices = Slices.of(x, layout)
+            chosen = [i for i, own in enumerate(layouts) if own == layout]
+            tables = [_tables(self, formats[i]) for i in chosen]
+            results = fitted(slices, [formats[i] for i in chosen], tables)
+            found.update(zip(chosen, results, strict=True))
+        return [found[i] for i in range(len(formats))]
+
+    def encode(self, x: Tensor, params: Params, fmt: LevelFormat,
+               axes: Sequence[int] | None = None) -> Tensor:
+        """The code of the nearest level of every number, the lower one of two; int32.
+
+        Raises:
+            BadInput: the tensor has values that are not finite, or does not fit *params*.
+        """
+        layout = _checked(layout_of(x.shape, fmt, axes), params)
+        rows = layout.to_slices(x.detach())
+        if rows.numel():
+            check_finite(rows.amin(), rows.amax())
+        table = self._table(fmt, params, x.device)
+        bounds = ((table[1:].double() + table[:-1].double()) / 2).float()
+        steps = (rows.float() - _shift(params)).div_(params.scale)
+        codes = torch.bucketize(steps, bounds, out_int32=True)
+        return layout.from_slices(codes).contiguous()
+
+    def decode(self, codes: Tensor, params: Params, fmt: LevelFormat,
+               axes: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32,
+               shape: Sequence[int] | None = None) -> Tensor:
+        """The numbers that *codes* stand for, in their shape; computed in float32.
+
+        Raises:
+            BadInput: the codes do not fit *params*.
+        """
+        del shape  # it is that of the codes
+        layout = _checked(layout_of(codes.shape, fmt, axes), params)
+        table = self._table(fmt, params, codes.device)
+        values = table[layout.to_slices(codes).long()].mul_(params.scale).add_(_shift(params))
+        return layout.from_slices(values.to(dtype)).contiguous()
+
+    def _table(self, fmt: LevelFormat, params: Params, device: torch.device) -> Tensor:
+        return _tables(self, fmt)[int(params.more["table"])].to(device, torch.float32)
+
+
+@cache
+def _tables(quantizer: Levels, fmt: LevelFormat) -> Tensor:
+    return quantizer.tables(fmt)
+
+
+def _shift(params: Params) -> Tensor | float:
+    return params.more.get("shift", 0.0)
+
+
+def _checked(layout: Layout, params: Params) -> Layout:
+    if len(params.scale) != layout.slices:
+        raise BadInput(
+            f"{len(params.scale)} scales for a tensor of shape {layout.shape} that needs "
+            f"{layout.slices}: fit the parameters on a tensor of this shape"
+        )
+    return layout

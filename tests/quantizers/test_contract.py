@@ -1,0 +1,193 @@
+"""What every quantizer must hold, whoever wrote it: no test here names a kind of format."""
+
+import math
+
+import pytest
+import torch
+
+from mpsearch import plugins
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats import registry
+from mpsearch.quantizers.base import fake_quantize, from_static, to_static
+from mpsearch.quantizers.packing import packed_tensors, unpacked
+from tests.quantizers.formats import formats_of
+
+KINDS = registry.kinds()
+WEIGHTS = [fmt for kind in KINDS for fmt in formats_of(kind, operand="weight")]
+INPUTS = [fmt for kind in KINDS for fmt in formats_of(kind, operand="input")]
+STORED = dict.fromkeys([*WEIGHTS, *(fmt for fmt in INPUTS if fmt.calibrated)])
+SHAPES = [(6, 40), (3, 7), (5, 3, 3, 3), (1, 1), (2, 65)]
+
+
+def quantizer_of(fmt):
+    return plugins.load("quantizer", fmt.kind)()
+
+
+def numbers(fmt, shape=(6, 40), seed=0):
+    """Numbers that *fmt* is meant for: weights, or activations that do not go below 0."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return x if "weight" in fmt.OPERANDS else x.abs()
+
+
+def fitted(fmt, x):
+    quantizer = quantizer_of(fmt)
+    return quantizer, quantizer.fit(x, [fmt])[0]
+
+
+def named(formats):
+    return pytest.mark.parametrize("fmt", list(dict.fromkeys(formats)), ids=lambda fmt: fmt.key)
+
+
+def same(params, others):
+    assert torch.equal(params.scale, others.scale)
+    assert torch.equal(params.zero_point, others.zero_point)
+    assert set(params.more) == set(others.more)
+    for name, table in params.more.items():
+        assert torch.equal(table.view(torch.uint8), others.more[name].view(torch.uint8)), name
+
+
+def test_every_kind_has_a_quantizer_and_says_what_it_is():
+    for kind in KINDS:
+        cls = registry.format_class(kind)
+        assert kind in plugins.names("quantizer")
+        assert cls.SUMMARY
+        assert cls.SOURCE
+        assert cls.OPERANDS
+        assert formats_of(kind) or formats_of(kind, operand="input"), kind
+
+
+@named([*WEIGHTS, *INPUTS])
+def test_plain_data_and_back(fmt):
+    assert registry.read(registry.write(fmt)) == fmt
+
+
+@named(STORED)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_stored_comes_back_and_weighs_what_it_says(fmt, shape):
+    x = numbers(fmt, shape)
+    quantizer, params = fitted(fmt, x)
+    codes = quantizer.encode(x, params, fmt)
+    first, last = fmt.code_range
+    assert codes.dtype == torch.int32
+    assert last - first < 1 << fmt.code_bits
+    assert codes.numel() == math.prod(fmt.codes(shape))
+    assert first <= int(codes.min()) <= int(codes.max()) <= last
+    stored = packed_tensors(codes, params, fmt, shape)
+    assert sum(table.nbytes for table in stored.values()) * 8 == fmt.stored_bits(shape)
+    again, others = unpacked(stored, fmt, shape)
+    assert torch.equal(again, codes)
+    same(params, others)
+    assert torch.equal(quantizer.decode(again, others, fmt, shape=shape),
+                       fake_quantize(quantizer, x, params, fmt))
+
+
+@named([*WEIGHTS, *INPUTS])
+@pytest.mark.parametrize("shape", [(6, 40), (3, 7)])
+def test_a_second_round_trip_changes_nothing(fmt, shape):
+    x = numbers(fmt, shape)
+    quantizer, params = fitted(fmt, x)
+    once = fake_quantize(quantizer, x, params, fmt)
+    assert torch.equal(fake_quantize(quantizer, once, params, fmt), once)
+
+
+@named([fmt for fmt in [*WEIGHTS, *INPUTS] if fmt.ZERO])
+def test_zero_stays_zero(fmt):
+    x = numbers(fmt)
+    x[:, ::5] = 0.0
+    quantizer, params = fitted(fmt, x)
+    assert not bool(fake_quantize(quantizer, x, params, fmt)[:, ::5].any())
+
+
+@named([*WEIGHTS, *INPUTS])
+def test_half_precision_is_widened_first(fmt):
+    x = numbers(fmt).bfloat16()
+    quantizer, params = fitted(fmt, x)
+    same(params, fitted(fmt, x.float())[1])
+    wide = fake_quantize(quantizer, x.float(), params, fmt)
+    assert torch.equal(fake_quantize(quantizer, x, params, fmt), wide.bfloat16())
+
+
+@named([fmt for fmt in [*WEIGHTS, *INPUTS] if fmt.EQUIVARIANT])
+def test_numbers_times_a_power_of_two_lead_to_values_times_it(fmt):
+    x = numbers(fmt)
+    quantizer, params = fitted(fmt, x)
+    _, scaled = fitted(fmt, x * 64)
+    assert torch.equal(fake_quantize(quantizer, x * 64, scaled, fmt),
+                       fake_quantize(quantizer, x, params, fmt) * 64)
+
+
+@named([*WEIGHTS, *INPUTS])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.3, 1e-42, 1e37])
+def test_all_numbers_equal(fmt, value):
+    x = torch.full((6, 40), value)
+    quantizer, params = fitted(fmt, x)
+    y = fake_quantize(quantizer, x, params, fmt)
+    assert bool(y.isfinite().all())
+    assert bool((y - x).abs().max() <= max(0.51 * value, 1e-38))
+
+
+@named([*WEIGHTS, *INPUTS])
+@pytest.mark.parametrize("size", [1e-42, 1e-30, 1e36])
+def test_tiny_and_huge_numbers_are_kept_in_scale(fmt, size):
+    x = numbers(fmt) * size
+    quantizer, params = fitted(fmt, x)
+    y = fake_quantize(quantizer, x, params, fmt)
+    assert bool(y.isfinite().all())
+    assert float((y / size).abs().max()) <= 4 * float((x / size).abs().max()) + 1e3 * (size < 1e-38)
+
+
+@named([*WEIGHTS, *INPUTS])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused(fmt, bad):
+    x = numbers(fmt)
+    quantizer, params = fitted(fmt, x)
+    x[2, 5] = bad
+    with pytest.raises(BadInput, match="not finite"):
+        quantizer.fit(x, [fmt])
+    with pytest.raises(BadInput, match="not finite"):
+        quantizer.encode(x, params, fmt)
+
+
+@named([*WEIGHTS, *INPUTS])
+def test_an_empty_tensor_has_no_parameters(fmt):
+    with pytest.raises(BadInput, match=r"empty tensor of shape \(0, 3\)"):
+        quantizer_of(fmt).fit(torch.zeros(0, 3), [fmt])
+
+
+@named([*WEIGHTS, *INPUTS])
+def test_gradients_pass_straight_through(fmt):
+    x = numbers(fmt).requires_grad_()
+    quantizer, params = fitted(fmt, x)
+    y = fake_quantize(quantizer, x, params, fmt)
+    (y * torch.arange(40.0)).sum().backward()
+    assert torch.equal(x.grad, torch.arange(40.0).expand(6, 40))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("operand", ["weight", "input"])
+def test_formats_fitted_together_are_fitted_as_alone(kind, operand):
+    formats = formats_of(kind, operand=operand)
+    if not formats:
+        return
+    x = numbers(formats[0])
+    quantizer = quantizer_of(formats[0])
+    for fmt, together in zip(formats, quantizer.fit(x, formats), strict=True):
+        same(together, quantizer.fit(x, [fmt])[0])
+
+
+@named([fmt for fmt in INPUTS if fmt.calibrated])
+def test_a_calibrated_range_is_plain_data(fmt):
+    x = numbers(fmt)
+    quantizer, params = fitted(fmt, x)
+    again = from_static(to_static(params))
+    assert torch.equal(fake_quantize(quantizer, x, again, fmt),
+                       fake_quantize(quantizer, x, params, fmt))
+
+
+@named([*WEIGHTS, *INPUTS])
+def test_a_wider_tensor_does_not_fit_the_parameters(fmt):
+    x = numbers(fmt)
+    quantizer, params = fitted(fmt, x)
+    if len(params.scale) > 1:
+        with pytest.raises(BadInput, match="that needs"):
+            quantizer.encode(numbers(fmt, (11, 40)), params, fmt)
