@@ -6,6 +6,7 @@ than rounding the exponent does, as the methods were published.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,15 +23,15 @@ from mpsearch.quantizers.slices import Slices, check_finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Levels:
+class Levels(ABC):
     """Base of the quantizers of level formats; a kind gives its *tables*."""
 
+    @abstractmethod
     def tables(self, fmt: LevelFormat) -> Tensor:
         """Candidate levels float64 [T, n], rising, n up to ``2**bits``, the largest magnitude 1.
 
         At most 256 tables. Tables of fewer levels repeat one.
         """
-        raise NotImplementedError
 
     def fit(self, x: Tensor, formats: Sequence[LevelFormat],
             axes: Sequence[int] | None = None) -> list[Params]:
