@@ -13,6 +13,7 @@ from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Scheme
+from mpsearch.fakequant.kept import KeptCodes
 from mpsearch.fakequant.threads import threads_for
 from mpsearch.graph.execute import Program
 from mpsearch.graph.layers import Layers
@@ -24,8 +25,9 @@ from mpsearch.quantizers.base import Params, Quantizer
 class Weights:
     """The stored weights of a model in any of their candidate formats.
 
-    A tensor is visited once: parameters of all *formats* it may take are found together and kept;
-    codes and values are made on request and not kept.
+    A tensor is visited once: parameters of all *formats* it may take are found together and kept.
+    Codes and values are made on request; codes are kept only where numbers are coded together,
+    which takes long.
     """
 
     def __init__(self, program: Program, layers: Layers) -> None:
@@ -33,6 +35,7 @@ class Weights:
         self._calls = {spec.name: layers.call(spec.name) for spec in layers.specs
                        if spec.weight is not None}
         self._fitted: dict[tuple[Node, Format], Params] = {}
+        self._codes = KeptCodes()
 
     def prepare(self, layer: str, schemes: Iterable[Scheme]) -> None:
         """Find the parameters of *layer*'s weight in every format that *schemes* give it.
@@ -68,14 +71,25 @@ class Weights:
 
     def encode(self, layer: str, fmt: Format) -> tuple[Tensor, Params]:
         """Codes and parameters of *layer*'s weight in *fmt*, output channels first."""
-        params = self._params(layer, fmt)
-        return quantizer_of(fmt).encode(self.rows(layer), params, fmt), params
+        return self._encoded(layer, self.rows(layer), fmt), self._params(layer, fmt)
 
     def _round_trip(self, layer: str, rows: Tensor, fmt: Format) -> Tensor:
         params, quantizer = self._params(layer, fmt), quantizer_of(fmt)
         with torch.no_grad():
-            codes = quantizer.encode(rows, params, fmt)
+            codes = self._encoded(layer, rows, fmt)
             return quantizer.decode(codes, params, fmt, dtype=rows.dtype, shape=rows.shape)
+
+    def _encoded(self, layer: str, rows: Tensor, fmt: Format) -> Tensor:
+        params = self._params(layer, fmt)
+
+        def find() -> Tensor:
+            return quantizer_of(fmt).encode(rows, params, fmt)
+
+        if fmt.columnwise:
+            return find()
+        # Layers that share a weight may read it along other axes.
+        call = self._calls[layer]
+        return self._codes.get((call.parameter, call.summed, fmt), find)
 
     def _params(self, layer: str, fmt: Format) -> Params:
         call = self._calls[layer]
