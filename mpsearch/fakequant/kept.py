@@ -25,7 +25,7 @@ class KeptCodes:
             self._codes.move_to_end(key)
             return self._codes[key].to(torch.int32)
         codes = find()
-        narrow = not codes.numel() or int(codes.min()) >= -_SHORT and int(codes.max()) < _SHORT
+        narrow = not codes.numel() or (int(codes.min()) >= -_SHORT and int(codes.max()) < _SHORT)
         self._codes[key] = codes.to(torch.int16 if narrow else torch.int32)
         self._size += self._codes[key].nbytes
         while self._size > self._room and self._codes:
