@@ -11,7 +11,6 @@ from ast import literal_eval
 from dataclasses import Field, fields
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from mpsearch.core.errors import BadInput, UnknownName
@@ -77,7 +76,10 @@ _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0
 
 @cache
 def _installed() -> Any:
-    return entry_points()  # reads the metadata of every installed package, so once for all kinds
+    # Reads every installed package's metadata: once for all kinds, and not for a built-in name.
+    from importlib.metadata import entry_points
+
+    return entry_points()
 
 
 def _external(kind: str) -> dict[str, str]:
@@ -87,6 +89,11 @@ def _external(kind: str) -> dict[str, str]:
 def names(kind: str) -> list[str]:
     """Every name that plug-ins of *kind* answer to."""
     return sorted({**_external(kind), **BUILTIN[kind]})
+
+
+def known(kind: str, name: str) -> bool:
+    """Whether a plug-in of *kind* answers to *name*."""
+    return name in BUILTIN[kind] or name in _external(kind)
 
 
 def load(kind: str, name: str) -> Any:
@@ -111,13 +118,13 @@ def make(kind: str, text: str) -> Any:
     """
     name, settings = _parsed(text)
     plugin = load(kind, name)
-    known = {each.name: each for each in fields(plugin)}
+    own = {each.name: each for each in fields(plugin)}
     given: dict[str, Any] = {}
     for key, value in settings.items():
-        if key not in known:
-            has = f"its settings are {', '.join(known)}" if known else "it has no settings"
+        if key not in own:
+            has = f"its settings are {', '.join(own)}" if own else "it has no settings"
             raise BadInput(f"the {kind} '{name}' has no setting '{key}': {has}")
-        given[key] = _value(kind, name, known[key], value)
+        given[key] = _value(kind, name, own[key], value)
     return plugin(**given)
 
 

@@ -10,11 +10,11 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mpsearch.core.errors import BadInput
+from mpsearch.core.version import version_of
 from mpsearch.sources.folder import LABELS
 from mpsearch.sources.importable import importable
 from mpsearch.sources.kinds import data_kind
@@ -34,7 +34,7 @@ def identify_model(spec: str, weights: str | None = None) -> str:
     Raises:
         BadInput: the function's file or the weights file is missing.
     """
-    model = ["timm", spec, _timm_version()] if is_timm_name(spec) else _function(spec)
+    model = ["timm", spec, version_of("timm")] if is_timm_name(spec) else _function(spec)
     return _digest([model, None if weights is None else _weights(weights)])
 
 
@@ -132,13 +132,6 @@ def _stat(path: Path, root: Path) -> list[Any]:
     state = path.stat()
     name = path.relative_to(root) if path.is_relative_to(root) else path
     return [name.as_posix(), state.st_size, state.st_mtime_ns]
-
-
-def _timm_version() -> str:
-    try:
-        return version("timm")
-    except PackageNotFoundError:
-        return "none"
 
 
 def _digest(parts: Iterable[Any]) -> str:

@@ -42,13 +42,13 @@ class Measured:
     resumed_units: int = 0
 
     def costs(self) -> dict[str, ScoreTable]:
-        """Every cost of the space, by name."""
+        """Every cost of the space that a budget can limit, by name."""
         return self._costs
 
     @cached_property
     def _costs(self) -> dict[str, ScoreTable]:
         return {name: plugins.load("cost", name)(self.record.space)
-                for name in plugins.names("cost")}
+                for name in plugins.BUILTIN["cost"]}
 
 
 def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, *,

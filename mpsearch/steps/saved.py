@@ -56,7 +56,7 @@ class Saved:
 
 def _losses(policy: Policy, study: str, workspace: Workspace) -> ScoreTable | None:
     name = policy.provenance.get("estimator", {}).get("name", "")
-    if plugins.base_name(name) not in plugins.names("estimator"):
+    if not plugins.known("estimator", plugins.base_name(name)):
         return None
     key = table_key(study, name, plugins.make("estimator", name))
     return workspace.load("tables", key, ScoreTable)
