@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mpsearch.workspace import Workspace
 
 Tables = Sequence[Grid | str]
-_WIDEST = 1000
 
 
 def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
@@ -34,19 +34,12 @@ def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
         return
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    console = Console(highlight=False)
+    rule = "─" if (sys.stdout.encoding or "").lower().startswith("utf") else "-"
+    styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     for part in tables:
-        if isinstance(part, str):
-            console.print(part, markup=False, soft_wrap=True)
-            continue
-        grid = part.rich()
-        # A table wider than the terminal wraps there; nothing in it is ever cut.
-        wide = console.options.update(max_width=_WIDEST)
-        needed = Measurement.get(console, wide, grid).maximum
-        Console(highlight=False, width=max(console.width, needed)).print(grid)
+        # Nothing is ever cut: a table wider than the terminal wraps there.
+        lines = [part] if isinstance(part, str) else part.lines(styled=styled, rule=rule)
+        sys.stdout.write("\n".join(lines) + "\n")
 
 
 def notes(lines: Sequence[str]) -> None:
