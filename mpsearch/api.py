@@ -108,7 +108,8 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     if verify or wanted:
         measuring.require_data(session, [estimator])
     measured = measuring.measure(
-        session, [estimator], progress, check=lambda known: require_together(rows(budgets, known)))
+        session, [estimator], progress, samples=objective == "robust",
+        check=lambda known: require_together(rows(budgets, known)))
     allocation = (
         allocating.allocate(measured, estimator, budgets, allocator, objective)
         if wanted is None else
