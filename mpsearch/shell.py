@@ -15,14 +15,13 @@ from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.report import prices, table
-from mpsearch.report.front import Front, MeasuredPoint, save_front
 from mpsearch.report.grid import Grid, numbers, words
-from mpsearch.report.picture import draw
-from mpsearch.report.surface import draw_surface, save_surface
 from mpsearch.report.units import number, percent, with_error
 
 if TYPE_CHECKING:
     from mpsearch.api import Result
+    from mpsearch.report.front import Front
+    from mpsearch.report.surface import Surface
     from mpsearch.steps.measure import Measured
     from mpsearch.workspace import Workspace
 
@@ -122,9 +121,7 @@ def write_result(result: Result, output: Path) -> list[Path]:
         stem = output.with_name(f"{output.stem}.front")
         files += _front_files(result.front, Path(f"{stem}.json"), stem)
     if result.surface is not None:
-        stem = output.with_name(f"{output.stem}.costs")
-        save_surface(result.surface, f"{stem}.json")
-        files += [Path(f"{stem}.json"), *draw_surface(result.surface, stem)]
+        files += _surface_files(result.surface, output.with_name(f"{output.stem}.costs"))
     return files
 
 
@@ -136,8 +133,21 @@ def write_front(front: Front, output: Path, *, picture: bool = True) -> list[Pat
 
 
 def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) -> list[Path]:
+    from mpsearch.report.front import save_front
+
     save_front(front, path)
-    return [path, *draw(front, stem)] if picture else [path]
+    if not picture:
+        return [path]
+    from mpsearch.report.picture import draw
+
+    return [path, *draw(front, stem)]
+
+
+def _surface_files(surface: Surface, stem: Path) -> list[Path]:
+    from mpsearch.report.surface import draw_surface, save_surface
+
+    save_surface(surface, f"{stem}.json")
+    return [Path(f"{stem}.json"), *draw_surface(surface, stem)]
 
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
@@ -223,6 +233,8 @@ def evaluation_data(policy: Policy, evaluation: Evaluation, backend: str) -> dic
 
 def evaluation_tables(policy: Policy, evaluation: Evaluation) -> Tables:
     """The policy's measures in words."""
+    from mpsearch.report.front import MeasuredPoint
+
     point = MeasuredPoint(
         label=policy.model.source, bits_per_weight=policy.totals.bits_per_weight,
         file_bytes=policy.totals.file_bytes, evaluation=evaluation, kind="allocated")

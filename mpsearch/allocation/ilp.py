@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from mpsearch.allocation import paired, program
+from mpsearch.allocation import program
 from mpsearch.allocation.additive import factored
 from mpsearch.allocation.answer import answer
 from mpsearch.allocation.core import Core
@@ -50,6 +50,8 @@ class Ilp:
         steps = trimmed(problem)
         reduced = steps[-1].problem
         if reduced.pairs:
+            from mpsearch.allocation import paired  # late: most problems have none
+
             return paired.solve(problem, steps, solver=self.solver,
                                 seconds=self.time_limit_s, expansions=self.expansions)
         state = self._solve(State(core=Core.of(reduced)).narrowed())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mpsearch.core.tolerance import Tolerance, Tolerated
 from mpsearch.core.types import Evaluation, Scheme
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import NOTHING, number
+
+if TYPE_CHECKING:
+    from mpsearch.core.tolerance import Tolerated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,8 @@ def tolerated(found: Tolerated, held_out: Evaluation | None) -> str:
             f"{found.policies} policies measured")
     if held_out is None or found.split == "evaluation":
         return line
+    from mpsearch.core.tolerance import Tolerance
+
     loss = Tolerance.parse(found.tolerance).loss(held_out)
     verdict = "within it there too" if loss <= found.limit else "beyond it there"
     return f"{line}; {number(loss)}{unit} on {held_out.samples} held-out samples, {verdict}"

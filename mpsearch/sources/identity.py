@@ -15,11 +15,9 @@ from typing import Any
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.version import version_of
-from mpsearch.sources.folder import LABELS
 from mpsearch.sources.importable import importable
 from mpsearch.sources.kinds import data_kind
 from mpsearch.sources.names import FunctionName, is_timm_name
-from mpsearch.sources.table import list_table
 
 _READ_LIMIT = 64 * 2**20
 _CODE = frozenset({".py", ".safetensors", ".pth", ".pt", ".bin", ".npz"})
@@ -54,6 +52,8 @@ def identify_data(spec: str) -> str:
         return _digest(["arrays", _content(path)])
     if kind == "table":
         return _digest(["table", *_table(path)])
+    from mpsearch.sources.folder import LABELS
+
     files = sorted(each for each in path.rglob("*") if each.is_file())
     labels = path / LABELS
     return _digest(["folder", [_stat(each, path) for each in files],
@@ -62,6 +62,8 @@ def identify_data(spec: str) -> str:
 
 def _table(path: Path) -> list[Any]:
     """The table's content, and the state of each file it names."""
+    from mpsearch.sources.table import list_table
+
     return [_content(path), [_stat(file, path.parent) for file in sorted(list_table(path).files)]]
 
 

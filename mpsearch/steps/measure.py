@@ -71,7 +71,7 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     tables = {name: load_table(workspace, table_key(key, name, objects[name]), samples=samples)
               for name in estimators}
     missing = {name: objects[name] for name, table in tables.items() if table is None}
-    if record is not None:
+    if record is not None and missing:
         check(Measured(key=key, record=record))
     found: dict[str, ScoreTable] = {}
     done = Units()

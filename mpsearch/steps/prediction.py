@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Prediction
 from mpsearch.steps.accuracy import AccuracyLoss, fit_accuracy
 from mpsearch.steps.choice import Choice, runnable
 from mpsearch.steps.curve import Curve
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Measurement, measure_policies
+from mpsearch.steps.request import DEFAULT_POLICIES, FEWEST_POLICIES
 from mpsearch.steps.session import Session
 
 Vector = NDArray[np.float64]
-DEFAULT_POLICIES = 6
-_FEWEST = 4  # two parameters, and two residuals to judge them by
 _POINTS = 25
 _CLEARLY = 2.0  # how many times better a bend must predict to be believed
 _TINY = 1e-12
@@ -83,11 +81,11 @@ def fit(scores: Sequence[float], found: Sequence[Evaluation]) -> Correction | No
     """The correction of policies with these *scores* and measurements; None if too few lose."""
     pairs = [(score, each) for score, each in zip(scores, found, strict=True)
              if score > _TINY and each.kl > _TINY]
-    if len(pairs) < _FEWEST or len({score for score, _ in pairs}) < _FEWEST:
+    if len(pairs) < FEWEST_POLICIES or len({score for score, _ in pairs}) < FEWEST_POLICIES:
         return None
     x = np.log([score for score, _ in pairs])
     y = np.log([each.kl for _, each in pairs])
-    chosen = len(pairs) > _FEWEST
+    chosen = len(pairs) > FEWEST_POLICIES
     degree = 2 if chosen and _CLEARLY * _left_out(x, y, 2) < _left_out(x, y, 1) else 1
     coefficients = np.polyfit(x, y, degree)
     if not _increasing(coefficients, x):
@@ -102,17 +100,6 @@ def fit(scores: Sequence[float], found: Sequence[Evaluation]) -> Correction | No
         noise=float(np.median([each.kl_stderr / each.kl for _, each in pairs])),
         samples=pairs[0][1].samples,
         accuracy=fit_accuracy([each.kl for _, each in pairs], [each for _, each in pairs]))
-
-
-def require_policies(policies: int) -> None:
-    """Check how many policies a correction is to be fitted on.
-
-    Raises:
-        BadInput: too few to fit on, and not none.
-    """
-    if policies and policies < _FEWEST:
-        raise BadInput(f"a correction is fitted on at least {_FEWEST} policies, not {policies}: "
-                       "ask for more, or for 0 to do without")
 
 
 def _left_out(x: Vector, y: Vector, degree: int) -> float:
