@@ -96,7 +96,7 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     require_policies(calibration_policies)
     require_objective(objective)
     estimator = plugins.canonical("estimator", estimator)
-    plugins.load("allocator", allocator)
+    plugins.require("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
     if verify or wanted:
         measuring.require_data(session, [estimator])
@@ -149,13 +149,13 @@ def _verified(session: Session, allocation: allocating.Allocation, progress: Pro
 
     allocation = couple(session, allocation, progress)
     curve = Curve(measured=allocation.measured, estimator=allocation.estimator,
-                  allocator=allocator)
+                  allocator=allocator, workspace=session.workspace)
     correction = correct(session, curve, progress, policies) if policies else None
     verification = verify(session, allocation, progress, keep=keep)
     return Result(
         policy=make_policy(session.request, allocation, verification, correction),
         allocation=allocation, verification=verification,
-        front=front_of(session, allocation, verification),
+        front=front_of(session, curve, verification),
         surface=surface_of(allocation, session.request.model))
 
 
@@ -170,11 +170,12 @@ def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = Non
     from mpsearch.steps.curve import Curve
     from mpsearch.steps.fronts import FrontPlan, sweep
 
-    plugins.load("allocator", allocator)
+    plugins.require("allocator", allocator)
     estimator = plugins.canonical("estimator", estimator)
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress)
-    curve = Curve(measured=measured, estimator=estimator, allocator=allocator)
+    curve = Curve(measured=measured, estimator=estimator, allocator=allocator,
+                  workspace=session.workspace)
     return sweep(session, curve, plan or FrontPlan(), progress)
 
 

@@ -96,15 +96,24 @@ def known(kind: str, name: str) -> bool:
     return name in BUILTIN[kind] or name in _external(kind)
 
 
+def require(kind: str, name: str) -> None:
+    """Check a name without importing what it stands for.
+
+    Raises:
+        UnknownName: nothing of that kind has the name.
+    """
+    if not known(kind, name):
+        raise UnknownName(kind, name, names(kind))
+
+
 def load(kind: str, name: str) -> Any:
     """The object registered as *name*.
 
     Raises:
         UnknownName: nothing of that kind has the name.
     """
-    place = BUILTIN[kind].get(name) or _external(kind).get(name)
-    if place is None:
-        raise UnknownName(kind, name, names(kind))
+    require(kind, name)
+    place = BUILTIN[kind].get(name) or _external(kind)[name]
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)
 

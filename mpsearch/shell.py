@@ -138,16 +138,22 @@ def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) 
     save_front(front, path)
     if not picture:
         return [path]
-    from mpsearch.report.picture import draw
+    from mpsearch.report.style import drawn
 
-    return [path, *draw(front, stem)]
+    pictures = drawn(front, stem)
+    if pictures is None:
+        from mpsearch.report.picture import draw
+
+        pictures = draw(front, stem)
+    return [path, *pictures]
 
 
 def _surface_files(surface: Surface, stem: Path) -> list[Path]:
+    from mpsearch.report.style import drawn
     from mpsearch.report.surface import draw_surface, save_surface
 
     save_surface(surface, f"{stem}.json")
-    return [Path(f"{stem}.json"), *draw_surface(surface, stem)]
+    return [Path(f"{stem}.json"), *(drawn(surface, stem) or draw_surface(surface, stem))]
 
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
