@@ -10,6 +10,7 @@ from mpsearch.allocation import program
 from mpsearch.allocation.additive import factored
 from mpsearch.allocation.answer import answer
 from mpsearch.allocation.core import Core
+from mpsearch.allocation.duals import core_duals
 from mpsearch.allocation.limits import Conflict, trimmed
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
@@ -83,7 +84,7 @@ class Ilp:
         if len(state.core.room) <= 1 or not state.core.open:
             return state
         seconds = max(0.0, deadline - time.monotonic())
-        prices = program.prices(state.core, solver=self.solver, seconds=seconds)
+        prices = core_duals(state.core, seconds)
         found = () if prices is None or not prices.any() else (prices,)
         return replace(state, weights=found or state.weights)
 
