@@ -165,7 +165,7 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
                for row, total in _achieved(result)]
     measured = result.allocation.measured
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
-            "bound": selection.bound, "objective": selection.objective,
+            "bound": selection.bound, "objective": selection.objective, "note": selection.note,
             "prices": policy.provenance["allocator"]["prices"],
             "tolerance": policy.provenance["tolerance"],
             "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
@@ -185,7 +185,8 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
                             status=allocation.selection.status, unit=allocation.losses.unit,
                             prediction=result.policy.prediction)
     parts: list[Grid | str] = [table.budgets(rows), prices.prices(allocation.prices()),
-                               table.outcome(outcome)]
+                               table.outcome(outcome),
+                               *prices.caveats(result.policy.provenance["allocator"])]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
                     if c.against}
@@ -254,12 +255,15 @@ def explained(policy: Policy, workspace: Workspace) -> tuple[dict[str, Any], Tab
     from mpsearch.steps.explain import explain
 
     found = explain(policy, workspace)
+    caveats = prices.caveats(_allocator(policy))
     data = {"model": io.to_data(policy.model), "totals": io.to_data(policy.totals),
+            "caveats": caveats,
             "unit": found.unit, "prices": [_price(row) for row in found.prices],
             "layers": [io.to_data(row) for row in found.layers]}
     parts: list[Grid | str] = [table.layers(found.layers, unit=found.unit or "loss")]
     if found.prices:
         parts.append(prices.prices(found.prices))
+    parts += caveats
     if not found.unit:
         parts.append(f"{workspace.root} does not hold the scores this policy was made from: give "
                      "--workspace to see shares and gains")
@@ -280,7 +284,14 @@ def pinned(policy: Policy, workspace: Workspace, text: str) -> tuple[dict[str, A
             "best": found.best, "pinned": found.pinned, "cost": found.cost, "here": found.here,
             "proven": found.proven, "changes": {
                 name: [str(side) for side in pair] for name, pair in found.changes.items()}}
-    return data, [prices.pin(found)]
+    return {**data, "caveats": prices.caveats(_allocator(policy))}, [
+        prices.pin(found), *prices.caveats(_allocator(policy))]
+
+
+def _allocator(policy: Policy) -> Mapping[str, Any]:
+    """What made the policy; nothing where its provenance was changed."""
+    found = policy.provenance.get("allocator")
+    return found if isinstance(found, Mapping) else {}
 
 
 def diff_data(here: Policy, there: Policy) -> dict[str, Any]:
