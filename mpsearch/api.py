@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING, Any
 from mpsearch import plugins
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
-from mpsearch.core.tolerance import Tolerance
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
-from mpsearch.steps.coupled import couple
-from mpsearch.steps.curve import Curve
-from mpsearch.steps.fronts import FrontPlan, front_of, sweep
 from mpsearch.steps.limits import require_budgets, rows
 from mpsearch.steps.measure import Measured, ProgressBar
-from mpsearch.steps.objective import DEFAULT_OBJECTIVE, require_objective
+from mpsearch.steps.objective import DEFAULT_OBJECTIVE, ROBUST, require_objective
 from mpsearch.steps.policy import make_policy
-from mpsearch.steps.prediction import DEFAULT_POLICIES, correct, require_policies
 from mpsearch.steps.progress import silent
-from mpsearch.steps.relaxed import require_together
-from mpsearch.steps.request import DEFAULT_ESTIMATOR, Request
+from mpsearch.steps.request import (
+    DEFAULT_ESTIMATOR,
+    DEFAULT_POLICIES,
+    Request,
+    require_policies,
+)
 from mpsearch.steps.session import OBJECT, Session, open_session
-from mpsearch.steps.surfaces import surface_of
-from mpsearch.steps.tolerance import Wanted, tolerate
-from mpsearch.steps.verify import Verification
-from mpsearch.steps.verify import verify as verifying
 from mpsearch.workspace import DEFAULT, Workspace
 
 if TYPE_CHECKING:
@@ -36,6 +31,9 @@ if TYPE_CHECKING:
 
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
+    from mpsearch.steps.fronts import FrontPlan
+    from mpsearch.steps.tolerance import Wanted
+    from mpsearch.steps.verify import Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +45,8 @@ class Result:
 
     policy: Policy
     allocation: allocating.Allocation
-    verification: Verification | None
-    front: Front | None
+    verification: Verification | None = None
+    front: Front | None = None
     surface: Surface | None = None
 
 
@@ -92,39 +90,73 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
         BadInput: anything about the inputs that cannot be used.
         Infeasible: the budget or tolerance is out of reach; the message names what is not.
     """
-    texts = [budget] if isinstance(budget, str) else list(budget)
-    budgets = [Budget.parse(text) for text in texts]
-    wanted = None if tolerance is None else Wanted(
-        tolerance=Tolerance.parse(tolerance), minimise=minimise, judge=judge)
+    budgets = [Budget.parse(text) for text in ([budget] if isinstance(budget, str) else budget)]
+    wanted = _wanted(tolerance, minimise, judge, objective)
     require_budgets(budgets, needed=wanted is None)
     require_policies(calibration_policies)
     require_objective(objective)
-    if wanted and objective != DEFAULT_OBJECTIVE:
-        raise BadInput(f"a tolerance is answered with the {DEFAULT_OBJECTIVE} objective: give a "
-                       f"budget for '{objective}'")
     estimator = plugins.canonical("estimator", estimator)
-    plugins.load("allocator", allocator)
+    plugins.require("allocator", allocator)
     session = open_session(model, Workspace(workspace), options)
     if verify or wanted:
         measuring.require_data(session, [estimator])
-    measured = measuring.measure(
-        session, [estimator], progress, check=lambda known: require_together(rows(budgets, known)))
-    allocation = (
-        allocating.allocate(measured, estimator, budgets, allocator, objective)
-        if wanted is None else
-        tolerate(session, measured, estimator, budgets, wanted, allocator=allocator,
-                 progress=progress))
-    correction = None
-    if verify:
-        allocation = couple(session, allocation, progress)
-        curve = Curve(measured=measured, estimator=estimator, allocator=allocator)
-        if calibration_policies:
-            correction = correct(session, curve, progress, calibration_policies)
-    verification = verifying(session, allocation, progress, keep=keep) if verify else None
-    front = front_of(session, allocation, verification) if verification else None
-    surface = surface_of(allocation, session.request.model) if verify else None
-    return Result(policy=make_policy(session.request, allocation, verification, correction),
-                  allocation=allocation, verification=verification, front=front, surface=surface)
+    measured = measuring.measure(session, [estimator], progress, samples=objective == ROBUST,
+                                 check=lambda known: _require_together(budgets, known))
+    if wanted is None:
+        allocation = allocating.allocate(measured, estimator, budgets, allocator, objective)
+    else:
+        from mpsearch.steps.tolerance import tolerate
+
+        allocation = tolerate(session, measured, estimator, budgets, wanted, allocator=allocator,
+                              progress=progress)
+    if not verify:
+        return Result(policy=make_policy(session.request, allocation), allocation=allocation)
+    return _verified(session, allocation, progress, allocator=allocator, keep=keep,
+                     policies=calibration_policies)
+
+
+def _wanted(tolerance: str | None, minimise: str, judge: str, objective: str) -> Wanted | None:
+    if tolerance is None:
+        return None
+    from mpsearch.core.tolerance import Tolerance
+    from mpsearch.steps.tolerance import Wanted
+
+    wanted = Wanted(tolerance=Tolerance.parse(tolerance), minimise=minimise, judge=judge)
+    if objective != DEFAULT_OBJECTIVE:
+        require_objective(objective)
+        raise BadInput(f"a tolerance is answered with the {DEFAULT_OBJECTIVE} objective: give a "
+                       f"budget for '{objective}'")
+    return wanted
+
+
+def _require_together(budgets: Sequence[Budget], known: Measured) -> None:
+    limited = rows(budgets, known)
+    if len(limited) > 1:  # one alone was held against its floor
+        from mpsearch.steps.relaxed import require_together
+
+        require_together(limited)
+
+
+def _verified(session: Session, allocation: allocating.Allocation, progress: ProgressBar, *,
+              allocator: str, keep: bool, policies: int) -> Result:
+    """The answer with everything that running policies says about it."""
+    from mpsearch.steps.coupled import couple
+    from mpsearch.steps.curve import Curve
+    from mpsearch.steps.fronts import front_of
+    from mpsearch.steps.prediction import correct
+    from mpsearch.steps.surfaces import surface_of
+    from mpsearch.steps.verify import verify
+
+    allocation = couple(session, allocation, progress)
+    curve = Curve(measured=allocation.measured, estimator=allocation.estimator,
+                  allocator=allocator, workspace=session.workspace)
+    correction = correct(session, curve, progress, policies) if policies else None
+    verification = verify(session, allocation, progress, keep=keep)
+    return Result(
+        policy=make_policy(session.request, allocation, verification, correction),
+        allocation=allocation, verification=verification,
+        front=front_of(session, curve, verification),
+        surface=surface_of(allocation, session.request.model))
 
 
 def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = None,
@@ -135,11 +167,15 @@ def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = Non
     *model* and *options* are those of `measure`; *plan* says how many budgets are solved and
     measured.
     """
-    plugins.load("allocator", allocator)
+    from mpsearch.steps.curve import Curve
+    from mpsearch.steps.fronts import FrontPlan, sweep
+
+    plugins.require("allocator", allocator)
     estimator = plugins.canonical("estimator", estimator)
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress)
-    curve = Curve(measured=measured, estimator=estimator, allocator=allocator)
+    curve = Curve(measured=measured, estimator=estimator, allocator=allocator,
+                  workspace=session.workspace)
     return sweep(session, curve, plan or FrontPlan(), progress)
 
 
@@ -191,6 +227,14 @@ def _session(policy: Policy, model: str | nn.Module | None, options: dict[str, A
     return open_session(policy.model.source if model is None else model, Workspace(workspace),
                         given | {name: value for name, value in options.items()
                                  if value is not None})
+
+
+def __getattr__(name: str) -> Any:
+    if name == "FrontPlan":  # only `pareto` needs it
+        from mpsearch.steps.fronts import FrontPlan
+
+        return FrontPlan
+    raise AttributeError(f"module 'mpsearch.api' has no attribute '{name}'")
 
 
 __all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate", "measure", "pareto"]

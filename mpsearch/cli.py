@@ -4,74 +4,98 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Any, NoReturn
 
-import typer
+import click
 
 from mpsearch import shell
 from mpsearch.core.errors import MpsearchError
 from mpsearch.core.io import require_writable
 from mpsearch.core.version import version_of
 from mpsearch.plugins import BUILTIN, listed
-from mpsearch.steps.request import DEFAULT_ESTIMATOR, DEFAULT_MODEL, DEFAULT_SPACE
+from mpsearch.steps.request import (
+    DEFAULT_ESTIMATOR,
+    DEFAULT_MODEL,
+    DEFAULT_POLICIES,
+    DEFAULT_SPACE,
+)
 from mpsearch.workspace import DEFAULT
 
-_INTERRUPTED = 130  # what typer makes of Ctrl-C
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
-                  rich_markup_mode=None, help=(
-    "Find the best mixed-precision policy for a neural network within a budget, and run it."))
+_INTERRUPTED = 130  # what a shell makes of Ctrl-C
+_PATH = click.Path(path_type=Path)
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-Model = Annotated[str | None, typer.Option(
+MODEL = click.option(
     "--model", "-m", help="timm name, package.module:function or file.py:function; the embedded "
-    f"digits model ({DEFAULT_MODEL}) if none is given.")]
-Weights = Annotated[str | None, typer.Option(
-    help="Weights of the model: .safetensors or .pth, read without running pickled code.")]
-Data = Annotated[str | None, typer.Option(
+    f"digits model ({DEFAULT_MODEL}), or the policy's own, if none is given.")
+WEIGHTS = click.option(
+    "--weights", help="Weights of the model: .safetensors or .pth, read without running pickled "
+    "code.")
+DATA = click.option(
     "--data", "-d", help="Image folder, CSV of file,label[,split], .npz, or "
-    "package.module:function yielding batches.")]
-Space = Annotated[str, typer.Option(help="Search space: a shipped name or a TOML file.")]
-Estimator = Annotated[str, typer.Option(
-    help=f"Sensitivity estimator: {', '.join(BUILTIN['estimator'])}.")]
-Allocator = Annotated[str, typer.Option(help=f"Allocator: {', '.join(BUILTIN['allocator'])}.")]
-Calibration = Annotated[int, typer.Option(
-    "--calibration-samples", help="Samples that estimators and activation ranges see.")]
-Evaluation = Annotated[int, typer.Option(
-    "--evaluation-samples", help="Held-out samples that policies are measured on.")]
-BatchSize = Annotated[int, typer.Option(help="Samples a batch.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
-Memory = Annotated[str, typer.Option(
-    help="Activations that an estimator may hold at a time, as 2GiB.")]
-Jobs = Annotated[int, typer.Option(
-    "--jobs", "-j", help="Processes that score layers side by side; each loads the model.")]
-Place = Annotated[Path, typer.Option("--workspace", help="Folder of measured products.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
-PolicyFile = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+    "package.module:function yielding batches.")
+SPACE = click.option("--space", default=DEFAULT_SPACE,
+                     help="Search space: a shipped name or a TOML file.")
+ESTIMATOR = click.option("--estimator", default=DEFAULT_ESTIMATOR,
+                         help=f"Sensitivity estimator: {', '.join(BUILTIN['estimator'])}.")
+ALLOCATOR = click.option("--allocator", default="ilp",
+                         help=f"Allocator: {', '.join(BUILTIN['allocator'])}.")
+CALIBRATION = click.option("--calibration-samples", default=128,
+                           help="Samples that estimators and activation ranges see.")
+EVALUATION = click.option("--evaluation-samples", default=512,
+                          help="Held-out samples that policies are measured on.")
+BATCH_SIZE = click.option("--batch-size", default=32, help="Samples a batch.")
+SEED = click.option("--seed", default=0, help="Seed of everything that is drawn.")
+MEMORY = click.option("--memory", default="2GiB",
+                      help="Activations that an estimator may hold at a time, as 2GiB.",
+                      callback=lambda _context, _option, text: shell.parse_bytes(text))
+JOBS = click.option("--jobs", "-j", default=1,
+                    help="Processes that score layers side by side; each loads the model.")
+WORKSPACE = click.option("--workspace", default=DEFAULT, help="Folder of measured products.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
-def _print_version(wanted: bool) -> None:
+def output(default: str) -> Option:
+    """The file to write."""
+    return click.option("--output", "-o", type=_PATH, default=Path(default), help="File to write.")
+
+
+def budgets(text: str) -> Option:
+    """Any number of budgets."""
+    return click.option("--budget", "-b", multiple=True, metavar="BUDGET", help=text)
+
+
+def options(*given: Option) -> Option:
+    """All of *given*, in the order in which help lists them."""
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(given):
+            command = option(command)
+        return command
+    return add
+
+
+def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
-        typer.echo(version_of("mpsearch"))
-        raise typer.Exit
+        click.echo(version_of("mpsearch"))
+        context.exit()
 
 
-@app.callback()
-def _common(version: Annotated[bool, typer.Option(
-        "--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
-            ) -> None:
-    """Read the options that stand before a command."""
+@click.group(context_settings={"show_default": True}, no_args_is_help=True)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False,
+              callback=_print_version, help="Print the version.")
+def app() -> None:
+    """Find the best mixed-precision policy for a neural network within a budget, and run it."""
 
 
 @app.command()
-def measure(model: Model = None, weights: Weights = None, data: Data = None,
-            space: Space = DEFAULT_SPACE,
-            estimator: Annotated[list[str] | None, typer.Option(
-                metavar="NAME,…", help=f"Sensitivity estimators ({', '.join(BUILTIN['estimator'])})"
-                "; settings in parentheses, as gauss_newton(draws=4).")] = None,
-            calibration_samples: Calibration = 128, batch_size: BatchSize = 32, seed: Seed = 0,
-            memory: Memory = "2GiB", jobs: Jobs = 1,
-            workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
+@options(MODEL, WEIGHTS, DATA, SPACE, click.option(
+    "--estimator", multiple=True, metavar="NAME,…", default=[DEFAULT_ESTIMATOR],
+    help=f"Sensitivity estimators ({', '.join(BUILTIN['estimator'])}); settings in parentheses, "
+    "as gauss_newton(draws=4)."), CALIBRATION, BATCH_SIZE, SEED, MEMORY, JOBS, WORKSPACE, JSON)
+def measure(*, model: str | None, estimator: tuple[str, ...], jobs: int, as_json: bool,
+            **asked: Any) -> None:
     """Score every layer under every scheme.
 
     Estimators that can share a pass do. What the workspace holds already is not measured again.
@@ -79,48 +103,35 @@ def measure(model: Model = None, weights: Weights = None, data: Data = None,
     from mpsearch import api
     from mpsearch.steps.progress import bar
 
-    names = [each for text in estimator or [DEFAULT_ESTIMATOR] for each in listed(text)]
+    names = [each for text in estimator for each in listed(text)]
     with shell.workers(jobs):
-        measured = api.measure(
-            model or DEFAULT_MODEL, estimators=names, workspace=str(workspace), progress=bar,
-            weights=weights, data=data, space=space, calibration_samples=calibration_samples,
-            batch_size=batch_size, seed=seed, memory=shell.parse_bytes(memory))
+        measured = api.measure(model or DEFAULT_MODEL, estimators=names, progress=bar, **asked)
     shell.notes(measured.record.notes)
     shell.answer(shell.measured_data(measured), as_json, shell.measured_tables(measured))
 
 
 @app.command()
-def allocate(budget: Annotated[list[str] | None, typer.Option(
-                 "--budget", "-b", metavar="BUDGET",
-                 help="4.5bpw, 3.2MiB, 5GBOPs; repeat for several.")] = None,
-             tolerance: Annotated[str | None, typer.Option(
-                 "--tolerance", "-t", metavar="LOSS", help="The smallest policy that loses no more "
-                 "than this, measured: 0.01 or 1% of top-1, 0.05kl nats. Budgets still hold.")
-             ] = None,
-             minimise: Annotated[str, typer.Option(
-                 help="What --tolerance makes small: size or bops.")] = "size",
-             judge: Annotated[str, typer.Option(
-                 help="Samples that decide on --tolerance: calibration or evaluation.")
-             ] = "calibration",
-             model: Model = None, weights: Weights = None, data: Data = None,
-             space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
-             allocator: Allocator = "ilp",
-             objective: Annotated[str, typer.Option(
-                 help="additive; interactions (scores that know them); or robust against the noise "
-                 "of the scores.")] = "additive",
-             verify: Annotated[bool, typer.Option(
-                 "--verify/--no-verify", help="Run the policy and uniform ones of the same budget "
-                 "on held-out data.")] = True,
-             keep: Annotated[bool, typer.Option(
-                 "--keep", help="Keep the allocated policy even if a uniform one measures "
-                 "better.")] = False,
-             calibration_policies: Annotated[int, typer.Option(
-                 help="Policies run on calibration data, to say what KL a score stands for; 0 for "
-                 "none.")] = 6,
-             calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
-             batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
-             workspace: Place = Path(DEFAULT), output: Output = Path("policy.json"),
-             as_json: Json = False) -> None:
+@options(
+    budgets("4.5bpw, 3.2MiB, 5GBOPs; repeat for several."),
+    click.option("--tolerance", "-t", metavar="LOSS", help="The smallest policy that loses no "
+                 "more than this, measured: 0.01 or 1% of top-1, 0.05kl nats. Budgets still hold."),
+    click.option("--minimise", default="size",
+                 help="What --tolerance makes small: size or bops."),
+    click.option("--judge", default="calibration",
+                 help="Samples that decide on --tolerance: calibration or evaluation."),
+    MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, ALLOCATOR,
+    click.option("--objective", default="additive", help="additive; interactions (scores that "
+                 "know them); or robust against the noise of the scores."),
+    click.option("--verify/--no-verify", default=True,
+                 help="Run the policy and uniform ones of the same budget on held-out data."),
+    click.option("--keep", is_flag=True,
+                 help="Keep the allocated policy even if a uniform one measures better."),
+    click.option("--calibration-policies", default=DEFAULT_POLICIES, help="Policies run on "
+                 "calibration data, to say what KL a score stands for; 0 for none."),
+    CALIBRATION, EVALUATION, BATCH_SIZE, SEED, MEMORY, JOBS, WORKSPACE, output("policy.json"),
+    JSON)
+def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: Path,
+             as_json: bool, **asked: Any) -> None:
     """Pick one scheme a layer within a budget or tolerance.
 
     The policy and every uniform one of the same budget run on held-out data; the better one is
@@ -131,36 +142,26 @@ def allocate(budget: Annotated[list[str] | None, typer.Option(
 
     require_writable(output)
     with shell.workers(jobs):
-        result = api.allocate(
-            budget or [], model or DEFAULT_MODEL, tolerance=tolerance, minimise=minimise,
-            judge=judge, estimator=estimator, allocator=allocator, objective=objective,
-            verify=verify, keep=keep, calibration_policies=calibration_policies,
-            workspace=str(workspace), progress=bar, weights=weights, data=data, space=space,
-            calibration_samples=calibration_samples, evaluation_samples=evaluation_samples,
-            batch_size=batch_size, seed=seed, memory=shell.parse_bytes(memory))
+        result = api.allocate(budget, model or DEFAULT_MODEL, progress=bar, **asked)
     shell.notes(result.allocation.measured.record.notes)
     files = shell.write_result(result, output)
     shell.answer(shell.result_data(result, files), as_json, shell.result_tables(result, files))
 
 
 @app.command()
-def pareto(model: Model = None, weights: Weights = None, data: Data = None,
-           space: Space = DEFAULT_SPACE, estimator: Estimator = DEFAULT_ESTIMATOR,
-           allocator: Allocator = "ilp",
-           budget: Annotated[list[str] | None, typer.Option(
-               "--budget", "-b", metavar="BUDGET", help="Bits per weight to measure (as "
-               "4.5bpw); repeat. By default a handful between floor and ceiling.")] = None,
-           points: Annotated[int, typer.Option(help="Budgets solved along the curve.")] = 25,
-           measure_points: Annotated[bool, typer.Option(
-               "--measure/--no-measure", help="Run a handful of policies and the uniform ones on "
-               "held-out data.")] = True,
-           picture: Annotated[bool | None, typer.Option(
-               "--picture/--no-picture", help="Draw the front. By default it is drawn where "
-               "policies were measured.")] = None,
-           calibration_samples: Calibration = 128, evaluation_samples: Evaluation = 512,
-           batch_size: BatchSize = 32, seed: Seed = 0, memory: Memory = "2GiB", jobs: Jobs = 1,
-           workspace: Place = Path(DEFAULT), output: Output = Path("pareto.json"),
-           as_json: Json = False) -> None:
+@options(
+    MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, ALLOCATOR,
+    budgets("Bits per weight to measure (as 4.5bpw); repeat. By default a handful between floor "
+            "and ceiling."),
+    click.option("--points", default=25, help="Budgets solved along the curve."),
+    click.option("--measure/--no-measure", "measured", default=True,
+                 help="Run a handful of policies and the uniform ones on held-out data."),
+    click.option("--picture/--no-picture", default=None,
+                 help="Draw the front. By default it is drawn where policies were measured."),
+    CALIBRATION, EVALUATION, BATCH_SIZE, SEED, MEMORY, JOBS, WORKSPACE, output("pareto.json"),
+    JSON)
+def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured: bool,
+           picture: bool | None, jobs: int, output: Path, as_json: bool, **asked: Any) -> None:
     """Sweep the budget and draw the front.
 
     Loss against bits per weight: the predicted curve, a handful of measured policies, and the
@@ -171,12 +172,8 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
 
     require_writable(output)
     with shell.workers(jobs):
-        front = api.pareto(
-            model or DEFAULT_MODEL, plan=api.FrontPlan.of(points, measure_points, budget or []),
-            estimator=estimator, allocator=allocator, workspace=str(workspace), progress=bar,
-            weights=weights, data=data, space=space, calibration_samples=calibration_samples,
-            evaluation_samples=evaluation_samples, batch_size=batch_size, seed=seed,
-            memory=shell.parse_bytes(memory))
+        front = api.pareto(model or DEFAULT_MODEL, progress=bar,
+                           plan=api.FrontPlan.of(points, measured, list(budget)), **asked)
     shell.notes(front.notes)
     drawn = bool(front.measured) if picture is None else picture
     files = shell.write_front(front, output, picture=drawn)
@@ -184,15 +181,14 @@ def pareto(model: Model = None, weights: Weights = None, data: Data = None,
 
 
 @app.command()
-def run(policy: PolicyFile, model: Annotated[str | None, typer.Option(
-            "--model", "-m", help="The model; the policy's own if none is given.")] = None,
-        weights: Weights = None, data: Data = None,
-        backend: Annotated[str, typer.Option(
-            help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}.")] = "simulated",
-        evaluation_samples: Annotated[int | None, typer.Option(
-            help="Held-out samples; by default as many as the policy was measured on.")] = None,
-        batch_size: Annotated[int | None, typer.Option(help="Samples a batch.")] = None,
-        workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
+@options(
+    click.option("--policy", "-p", type=_PATH, required=True, help="Policy file."), MODEL, WEIGHTS,
+    DATA, click.option("--backend", default="simulated",
+                       help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
+    click.option("--evaluation-samples", type=int,
+                 help="Held-out samples; by default as many as the policy was measured on."),
+    click.option("--batch-size", type=int, help="Samples a batch."), WORKSPACE, JSON)
+def run(*, policy: Path, model: str | None, backend: str, as_json: bool, **asked: Any) -> None:
     """Apply a policy to its model and evaluate it.
 
     Model, weights and data are those the policy was made with, where none are given.
@@ -202,21 +198,20 @@ def run(policy: PolicyFile, model: Annotated[str | None, typer.Option(
     from mpsearch.steps.progress import bar
 
     loaded = Policy.load(str(policy))
-    evaluation = api.evaluate(
-        loaded, model, backend=backend, workspace=str(workspace), progress=bar, weights=weights,
-        data=data, evaluation_samples=evaluation_samples, batch_size=batch_size)
+    evaluation = api.evaluate(loaded, model, backend=backend, progress=bar, **asked)
     shell.answer(shell.evaluation_data(loaded, evaluation, backend), as_json,
                  shell.evaluation_tables(loaded, evaluation))
 
 
 @app.command()
-def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
-         against: Annotated[Path | None, typer.Option(
-             help="Another policy: show the layers that differ.")] = None,
-         why: Annotated[str | None, typer.Option(
-             metavar="LAYER=SCHEME", help="What it would cost to pin this layer to this scheme, as "
-             "head=W8.")] = None,
-         workspace: Place = Path(DEFAULT), as_json: Json = False) -> None:
+@click.argument("policy", type=_PATH)
+@options(
+    click.option("--against", type=_PATH, help="Another policy: show the layers that differ."),
+    click.option("--why", metavar="LAYER=SCHEME",
+                 help="What it would cost to pin this layer to this scheme, as head=W8."),
+    WORKSPACE, JSON)
+def show(*, policy: Path, against: Path | None, why: str | None, workspace: str,
+         as_json: bool) -> None:
     """Show why each layer got its bits.
 
     Its share of the predicted loss, what the next bits would buy, which scheme came second, and
@@ -237,22 +232,27 @@ def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
 
 
 @app.command()
-def spaces(name: Annotated[str | None, typer.Argument(
-               help="A shipped space or a TOML file to print.")] = None,
-           as_json: Json = False) -> None:
-    """List the search spaces, or print one."""
+@click.argument("name", required=False)
+@JSON
+def spaces(*, name: str | None, as_json: bool) -> None:
+    """List the search spaces, or print one.
+
+    NAME is a shipped space or a TOML file.
+    """
     data, tables = shell.spaces(name)
     shell.answer(data, as_json, tables)
 
 
-def _run_app() -> None:
+def _run_app() -> NoReturn:
     try:
-        app()
-    except SystemExit as stop:
-        if stop.code == _INTERRUPTED:
-            sys.stderr.write("\nmpsearch: interrupted; finished work is kept, the same command "
-                             "goes on from there\n")
-        raise
+        sys.exit(app.main(prog_name="mpsearch", standalone_mode=False))
+    except click.Abort:
+        sys.stderr.write("\nmpsearch: interrupted; finished work is kept, the same command "
+                         "goes on from there\n")
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as mistake:
+        mistake.show()
+        sys.exit(mistake.exit_code)
 
 
 def main() -> None:

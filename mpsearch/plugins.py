@@ -81,16 +81,29 @@ def names(kind: str) -> list[str]:
     return sorted({**announced(kind), **BUILTIN[kind]})
 
 
+def known(kind: str, name: str) -> bool:
+    """Whether a plug-in of *kind* answers to *name*."""
+    return name in BUILTIN[kind] or name in announced(kind)
+
+
+def require(kind: str, name: str) -> None:
+    """Check a name without importing what it stands for.
+
+    Raises:
+        UnknownName: nothing of that kind has the name.
+    """
+    if not known(kind, name):
+        raise UnknownName(kind, name, names(kind))
+
+
 def load(kind: str, name: str) -> Any:
     """The object registered as *name*.
 
     Raises:
         UnknownName: nothing of that kind has the name.
     """
-    place = BUILTIN[kind].get(name) or announced(kind).get(name)
-    if place is None:
-        raise UnknownName(kind, name, names(kind))
-    return imported(place)
+    require(kind, name)
+    return imported(BUILTIN[kind].get(name) or announced(kind)[name])
 
 
 def make(kind: str, text: str) -> Any:
@@ -102,13 +115,13 @@ def make(kind: str, text: str) -> Any:
     """
     name, settings = _parsed(text)
     plugin = load(kind, name)
-    known = {each.name: each for each in fields(plugin)}
+    own = {each.name: each for each in fields(plugin)}
     given: dict[str, Any] = {}
     for key, value in settings.items():
-        if key not in known:
-            has = f"its settings are {', '.join(known)}" if known else "it has no settings"
+        if key not in own:
+            has = f"its settings are {', '.join(own)}" if own else "it has no settings"
             raise BadInput(f"the {kind} '{name}' has no setting '{key}': {has}")
-        given[key] = _value(kind, name, known[key], value)
+        given[key] = _value(kind, name, own[key], value)
     return plugin(**given)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +15,17 @@ from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.report import prices, table
-from mpsearch.report.front import Front, MeasuredPoint, save_front
 from mpsearch.report.grid import Grid, numbers, words
-from mpsearch.report.picture import draw
-from mpsearch.report.surface import draw_surface, save_surface
 from mpsearch.report.units import number, percent, with_error
 
 if TYPE_CHECKING:
     from mpsearch.api import Result
+    from mpsearch.report.front import Front
+    from mpsearch.report.surface import Surface
     from mpsearch.steps.measure import Measured
     from mpsearch.workspace import Workspace
 
 Tables = Sequence[Grid | str]
-_WIDEST = 1000
 
 
 def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
@@ -34,19 +33,12 @@ def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
         return
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    console = Console(highlight=False)
+    rule = "─" if (sys.stdout.encoding or "").lower().startswith("utf") else "-"
+    styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     for part in tables:
-        if isinstance(part, str):
-            console.print(part, markup=False, soft_wrap=True)
-            continue
-        grid = part.rich()
-        # A table wider than the terminal wraps there; nothing in it is ever cut.
-        wide = console.options.update(max_width=_WIDEST)
-        needed = Measurement.get(console, wide, grid).maximum
-        Console(highlight=False, width=max(console.width, needed)).print(grid)
+        # Nothing is ever cut: a table wider than the terminal wraps there.
+        lines = [part] if isinstance(part, str) else part.lines(styled=styled, rule=rule)
+        sys.stdout.write("\n".join(lines) + "\n")
 
 
 def notes(lines: Sequence[str]) -> None:
@@ -129,9 +121,7 @@ def write_result(result: Result, output: Path) -> list[Path]:
         stem = output.with_name(f"{output.stem}.front")
         files += _front_files(result.front, Path(f"{stem}.json"), stem)
     if result.surface is not None:
-        stem = output.with_name(f"{output.stem}.costs")
-        save_surface(result.surface, f"{stem}.json")
-        files += [Path(f"{stem}.json"), *draw_surface(result.surface, stem)]
+        files += _surface_files(result.surface, output.with_name(f"{output.stem}.costs"))
     return files
 
 
@@ -143,8 +133,27 @@ def write_front(front: Front, output: Path, *, picture: bool = True) -> list[Pat
 
 
 def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) -> list[Path]:
+    from mpsearch.report.front import save_front
+
     save_front(front, path)
-    return [path, *draw(front, stem)] if picture else [path]
+    if not picture:
+        return [path]
+    from mpsearch.report.style import drawn
+
+    pictures = drawn(front, stem)
+    if pictures is None:
+        from mpsearch.report.picture import draw
+
+        pictures = draw(front, stem)
+    return [path, *pictures]
+
+
+def _surface_files(surface: Surface, stem: Path) -> list[Path]:
+    from mpsearch.report.style import drawn
+    from mpsearch.report.surface import draw_surface, save_surface
+
+    save_surface(surface, f"{stem}.json")
+    return [Path(f"{stem}.json"), *(drawn(surface, stem) or draw_surface(surface, stem))]
 
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
@@ -156,7 +165,7 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
                for row, total in _achieved(result)]
     measured = result.allocation.measured
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
-            "bound": selection.bound, "objective": selection.objective,
+            "bound": selection.bound, "objective": selection.objective, "note": selection.note,
             "prices": policy.provenance["allocator"]["prices"],
             "tolerance": policy.provenance["tolerance"],
             "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
@@ -176,7 +185,8 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
                             status=allocation.selection.status, unit=allocation.losses.unit,
                             prediction=result.policy.prediction)
     parts: list[Grid | str] = [table.budgets(rows), prices.prices(allocation.prices()),
-                               table.outcome(outcome)]
+                               table.outcome(outcome),
+                               *prices.caveats(result.policy.provenance["allocator"])]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
                     if c.against}
@@ -230,6 +240,8 @@ def evaluation_data(policy: Policy, evaluation: Evaluation, backend: str) -> dic
 
 def evaluation_tables(policy: Policy, evaluation: Evaluation) -> Tables:
     """The policy's measures in words."""
+    from mpsearch.report.front import MeasuredPoint
+
     point = MeasuredPoint(
         label=policy.model.source, bits_per_weight=policy.totals.bits_per_weight,
         file_bytes=policy.totals.file_bytes, evaluation=evaluation, kind="allocated")
@@ -243,12 +255,15 @@ def explained(policy: Policy, workspace: Workspace) -> tuple[dict[str, Any], Tab
     from mpsearch.steps.explain import explain
 
     found = explain(policy, workspace)
+    caveats = prices.caveats(_allocator(policy))
     data = {"model": io.to_data(policy.model), "totals": io.to_data(policy.totals),
+            "caveats": caveats,
             "unit": found.unit, "prices": [_price(row) for row in found.prices],
             "layers": [io.to_data(row) for row in found.layers]}
     parts: list[Grid | str] = [table.layers(found.layers, unit=found.unit or "loss")]
     if found.prices:
         parts.append(prices.prices(found.prices))
+    parts += caveats
     if not found.unit:
         parts.append(f"{workspace.root} does not hold the scores this policy was made from: give "
                      "--workspace to see shares and gains")
@@ -269,7 +284,14 @@ def pinned(policy: Policy, workspace: Workspace, text: str) -> tuple[dict[str, A
             "best": found.best, "pinned": found.pinned, "cost": found.cost, "here": found.here,
             "proven": found.proven, "changes": {
                 name: [str(side) for side in pair] for name, pair in found.changes.items()}}
-    return data, [prices.pin(found)]
+    return {**data, "caveats": prices.caveats(_allocator(policy))}, [
+        prices.pin(found), *prices.caveats(_allocator(policy))]
+
+
+def _allocator(policy: Policy) -> Mapping[str, Any]:
+    """What made the policy; nothing where its provenance was changed."""
+    found = policy.provenance.get("allocator")
+    return found if isinstance(found, Mapping) else {}
 
 
 def diff_data(here: Policy, there: Policy) -> dict[str, Any]:

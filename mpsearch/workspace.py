@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from mpsearch.core.errors import BadInput
 
 T = TypeVar("T")
 DEFAULT = ".mpsearch"
+_MATRIX = 2
 
 
 def digest(value: Any) -> str:
@@ -51,12 +54,37 @@ class Workspace:
         """
         io.save(self._path(kind, key), value, compact=True)
 
+    def save_array(self, kind: str, key: str, rows: Sequence[Sequence[float]]) -> None:
+        """Keep a matrix of numbers as an ``.npy`` file of float64.
+
+        Raises:
+            BadInput: the workspace cannot be written.
+        """
+        import numpy as np
+
+        content = BytesIO()
+        np.save(content, np.array(rows, dtype=np.float64))
+        io.write(self._path(kind, key, "npy"), content.getvalue())
+
+    def load_array(self, kind: str, key: str, *, columns: int
+                   ) -> tuple[tuple[float, ...], ...] | None:
+        """The matrix of *kind* under *key*; None if it is not there whole, with so many columns."""
+        import numpy as np
+
+        try:
+            rows = np.load(self._path(kind, key, "npy"), allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        if rows.ndim != _MATRIX or rows.shape[1] != columns or rows.dtype != np.float64:
+            return None
+        return tuple(map(tuple, rows.tolist()))
+
     def ledger(self, key: str) -> FileLedger:
         """The ledger of the work under *key*, with what an interrupted run left in it."""
         return FileLedger(self.root / "ledgers" / f"{key}.jsonl")
 
-    def _path(self, kind: str, key: str) -> Path:
-        return self.root / kind / f"{key}.json"
+    def _path(self, kind: str, key: str, suffix: str = "json") -> Path:
+        return self.root / kind / f"{key}.{suffix}"
 
 
 class FileLedger:

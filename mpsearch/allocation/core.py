@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocation.fixed import Ints, Mask, carry, fixed_point
+from mpsearch.allocation.fixed import Ints, Mask, carry, fixed_point, total
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.rows import Row
 
@@ -55,7 +55,7 @@ class Core:
         return cls(problem=problem, table=table, caps=caps, kept=kept,
                    losses=tuple(row - row.min() for row in losses),
                    costs=tuple(carry(row - low) for row, low in zip(costs, least, strict=True)),
-                   room=carry(caps - np.sum(least, axis=0)),
+                   room=carry(caps - total(np.stack(least))),
                    base=math.fsum(float(row.min()) for row in losses))
 
     @property

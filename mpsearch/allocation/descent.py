@@ -10,7 +10,7 @@ import numpy as np
 
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.fixed import Ints, Mask, carry, within
+from mpsearch.allocation.fixed import Ints, Mask, carry, total, within
 
 _ROUNDS = 4  # changes of the limits that count, per metric; a guard against going in circles
 
@@ -60,9 +60,9 @@ class _State:
     @classmethod
     def of(cls, core: Core, choice: Sequence[int]) -> _State:
         positions = core.positions(choice)
-        spent = sum((core.costs[group][positions[group]] for group in core.open),
-                    start=np.zeros_like(core.room))
-        return cls(core=core, positions=positions, spent=carry(spent))
+        spent = total(np.stack([np.zeros_like(core.room), *(
+            core.costs[group][positions[group]] for group in core.open)]))
+        return cls(core=core, positions=positions, spent=spent)
 
     def over(self) -> Mask:
         """Which limits are exceeded."""

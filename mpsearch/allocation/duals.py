@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mpsearch.allocation.bound import Floats
+from mpsearch.allocation.core import Core
 
 _OPTIONS: dict[str, Any] = {
     "output_flag": False, "threads": 1, "random_seed": 0,
     "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
-def solve_duals(losses: Floats, costs: Floats, room: Floats,
-                sizes: Sequence[int]) -> Floats | None:
-    """What a unit of *room* is worth in each budget, none below zero; None without a solution.
+def core_duals(core: Core, seconds: float) -> Floats | None:
+    """What a unit of each limit of *core* is worth, up to a common factor.
+
+    None if the relaxation has no solution, or not in time.
+    """
+    losses = np.concatenate([core.losses[group] for group in core.open])
+    costs = np.concatenate([core.costs[group][..., 0] for group in core.open]).T.astype(np.float64)
+    room = core.room[:, 0].astype(np.float64)
+    units = np.maximum(1.0, room)
+    # Twice the limit excludes as well as any more, and solvers drop huge coefficients.
+    scaled = np.minimum(costs / units[:, None], 2.0)
+    duals = solve_duals(losses / (losses.max() or 1.0), scaled, room / units,
+                        [core.losses[group].size for group in core.open], seconds)
+    return None if duals is None else duals / units
+
+
+def solve_duals(losses: Floats, costs: Floats, room: Floats, sizes: Sequence[int],
+                seconds: float = math.inf) -> Floats | None:
+    """What a unit of *room* is worth in each budget, none below zero.
 
     *losses* has one value a candidate, group after group of *sizes* candidates; *costs* (budgets
     by candidates) are limited by *room*. Exactly one candidate of each group is taken, in parts.
+    None without a solution, or if it takes more than so many *seconds*.
     """
     import highspy
 
     solver = highspy.Highs()
     for name, value in _OPTIONS.items():
         solver.setOptionValue(name, value)
+    solver.setOptionValue("time_limit", seconds)
     solver.passModel(_model(highspy, losses, costs, room, sizes))
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:

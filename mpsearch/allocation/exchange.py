@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.fixed import Ints, carry, within
+from mpsearch.allocation.fixed import Ints, carry, total, within
 
 Indices = NDArray[np.intp]
 _BLOCK = 1 << 19  # pairs of moves looked at together
@@ -95,7 +95,7 @@ class Landscape:
         """The best one or two changes, one of them in *rows*; None if none lowers the loss."""
         taken = columns[self.owner]
         gains, costs = self.gains(columns), carry(self.costs - self.costs[taken])
-        slack = carry(self.core.room - self.costs[columns].sum(axis=0))
+        slack = carry(self.core.room - total(self.costs[columns]))
         # A column that is taken already changes nothing, so that single changes are among these.
         loss = gains[rows, None] + gains[None] + self.crossed(rows, taken)
         same = self.owner[rows, None] == self.owner[None]

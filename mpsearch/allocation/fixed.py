@@ -18,6 +18,8 @@ from mpsearch.allocation.rows import Row
 
 HIGH, LOW = 61, 48
 """Bits of the first limb, for the largest total, and of the second."""
+_HALF = LOW // 2
+_HALF_MASK = (1 << _HALF) - 1
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -28,6 +30,20 @@ def carry(values: Ints) -> Ints:
         return values
     upper = values[..., 1] >> LOW
     return np.stack([values[..., 0] + upper, values[..., 1] - (upper << LOW)], axis=-1)
+
+
+def total(values: Ints) -> Ints:
+    """The sum of *values* in normal form over their first axis, itself in normal form.
+
+    Halves of the second limb are summed apart: 32768 whole ones would not fit into 64 bits.
+    """
+    upper = values[..., 0].sum(axis=0)
+    if values.shape[-1] == 1:
+        return np.asarray(upper[..., None])
+    lower = (values[..., 1] & _HALF_MASK).sum(axis=0)
+    middle = (values[..., 1] >> _HALF).sum(axis=0) + (lower >> _HALF)
+    return np.stack([upper + (middle >> _HALF),
+                     ((middle & _HALF_MASK) << _HALF) | (lower & _HALF_MASK)], axis=-1)
 
 
 def within(values: Ints, limit: Ints) -> Mask:

@@ -17,13 +17,15 @@ class Greedy:
     """Every group at its least loss, then cheaper candidates one after the other.
 
     *order* ``list``: all candidates of all groups in one list by rising loss; each that saves
-    cost is taken until the limits are met (Pandey et al., "A Practical Mixed Precision Algorithm
-    for Post-Training Quantization", arXiv:2302.05397, section 3, phases 1 and 2; AIMET's automatic
-    mixed precision). How much a candidate saves plays no part.
+    cost is taken until the limits are met. That is the order of Pandey et al. ("A Practical Mixed
+    Precision Algorithm for Post-Training Quantization", arXiv:2302.05397) and of AIMET's automatic
+    mixed precision. Theirs is a list of SQNR or of measured accuracy, and AIMET stops at an
+    accuracy; a list of any losses that stops at limits on costs is ours. How much a candidate
+    saves plays no part.
 
-    *order* ``ratio``: always the change of least added loss per saved cost, that is, of
-    performance and compressibility together, as the greedy step of MPTQ-ViT (Tai and Wu,
-    arXiv:2401.14895) weighs them; its own metric is published in words only.
+    *order* ``ratio``: always the change of least added loss per saved cost. MPTQ-ViT (Tai and Wu,
+    arXiv:2401.14895) weighs performance and compressibility together as well, by a metric that it
+    gives in words only: this ratio is ours.
 
     Neither looks back, so the answer is ``feasible`` unless the linear relaxation proves it best.
     With several budgets, cost is the sum of the shares of those exceeded (see `descent`).

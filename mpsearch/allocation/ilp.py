@@ -6,10 +6,11 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from mpsearch.allocation import paired, program
+from mpsearch.allocation import program
 from mpsearch.allocation.additive import factored
 from mpsearch.allocation.answer import answer
 from mpsearch.allocation.core import Core
+from mpsearch.allocation.duals import core_duals
 from mpsearch.allocation.limits import Conflict, trimmed
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
@@ -50,6 +51,8 @@ class Ilp:
         steps = trimmed(problem)
         reduced = steps[-1].problem
         if reduced.pairs:
+            from mpsearch.allocation import paired  # late: most problems have none
+
             return paired.solve(problem, steps, solver=self.solver,
                                 seconds=self.time_limit_s, expansions=self.expansions)
         state = self._solve(State(core=Core.of(reduced)).narrowed())
@@ -81,7 +84,7 @@ class Ilp:
         if len(state.core.room) <= 1 or not state.core.open:
             return state
         seconds = max(0.0, deadline - time.monotonic())
-        prices = program.prices(state.core, solver=self.solver, seconds=seconds)
+        prices = core_duals(state.core, seconds)
         found = () if prices is None or not prices.any() else (prices,)
         return replace(state, weights=found or state.weights)
 

@@ -72,34 +72,10 @@ def prices(problem: Problem) -> Prices:
     return Prices(values=tuple(values.tolist()), bound=_value(problem, values))
 
 
-def differences(problem: Problem, choice: Sequence[int], at: Prices) -> tuple[Row, ...]:
-    """What each candidate is charged above the one that *choice* picks in its group.
-
-    That is about what it would cost to take it, the other groups making up for what it spends.
-    Below zero is a candidate that the relaxation likes better: a choice of whole candidates can
-    not always follow it.
-    """
-    return tuple(row - row[k] for row, k in zip(at.charges(problem), choice, strict=True))
-
-
-def alternatives(problem: Problem, choice: Sequence[int], at: Prices) -> tuple[int | None, ...]:
-    """For each group the candidate that comes next after the chosen one; None if it has no other.
-
-    The one of least charge, the first of equals.
-    """
-    return tuple(next_best(row, chosen)
-                 for row, chosen in zip(at.charges(problem), choice, strict=True))
-
-
 def next_best(charges: Row, chosen: int) -> int | None:
     """The candidate of least charge beside the *chosen* one, the first of equals; None without."""
     others = (k for k in range(charges.size) if k != chosen)
     return min(others, key=lambda k: (charges[k], k), default=None)
-
-
-def forced_bounds(problem: Problem, at: Prices) -> tuple[Row, ...]:
-    """For each candidate a lower bound on the loss of every choice that holds it."""
-    return tuple(at.bound + row - row.min() for row in at.charges(problem))
 
 
 def _spending(problem: Problem, values: Floats) -> tuple[Row, ...]:

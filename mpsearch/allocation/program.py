@@ -9,7 +9,7 @@ claims is lowered by what they may have hidden.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -47,27 +47,12 @@ def solve(core: Core, *, solver: str, seconds: float, margin: float = 0.0) -> An
     """
     import pulp
 
-    model = _Model(core, margin, "Binary")
+    model = _Model(core, margin)
     model.run(solver, seconds)
     program = model.program
     found = program.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
     return Answer(choice=model.choice() if found else None, bound=model.bound(),
                   infeasible=program.sol_status == pulp.LpSolutionInfeasible)
-
-
-def prices(core: Core, *, solver: str, seconds: float) -> Floats | None:
-    """What a unit of each limit is worth in the linear relaxation, up to a common factor.
-
-    None if the relaxation has no solution, or not in time.
-    """
-    import pulp
-
-    model = _Model(core, 0.0, "Continuous")
-    model.run(solver, seconds)
-    if model.program.sol_status != pulp.LpSolutionOptimal:
-        return None
-    duals = np.array([-(row.pi or 0.0) for row in model.rows])
-    return np.asarray(np.maximum(0.0, duals) / np.array(model.units))
 
 
 class _Model:
@@ -76,10 +61,10 @@ class _Model:
     Groups with pairs have columns too where nothing is open.
     """
 
-    def __init__(self, core: Core, margin: float, kind: Literal["Binary", "Continuous"]) -> None:
+    def __init__(self, core: Core, margin: float) -> None:
         import pulp
 
-        self.core, self.kind = core, kind
+        self.core = core
         pairs, _ = shifted(core)
         groups = sorted({*core.open, *(g for pair in pairs for g in (pair.first, pair.second))})
         rows = [core.losses[group] for group in groups]
@@ -87,25 +72,21 @@ class _Model:
         self.scale = max(self.scale, linearised.largest(pairs))
         self.program = program = pulp.LpProblem("allocation", pulp.LpMinimize)
         self.columns = {
-            group: [program.add_variable(f"x{group:06}_{place:06}", 0, 1, kind)
+            group: [program.add_variable(f"x{group:06}_{place:06}", 0, 1, pulp.LpBinary)
                     for place in range(core.losses[group].size)] for group in groups}
         program += self._sum([row / (self.scale or 1.0) for row in rows])
         for columns in self.columns.values():
             program += pulp.LpAffineExpression([(column, 1) for column in columns]) == 1
         self.terms = len(groups) + linearised.couple(
             program, self.columns, pairs, self.scale or 1.0)
-        self.units: list[int] = []
-        self.rows: list[Any] = []
         for metric, room in enumerate(core.room[:, 0].tolist()):
             costs = [core.costs[group][:, metric, 0] for group in groups]
             unit = int(np.gcd.reduce(np.concatenate(costs))) or 1
             unit = unit if room // unit <= _WHOLE else room
-            self.units.append(unit)
             limit = room // unit * (1 - margin)
             # Twice the limit excludes as well as any more, and solvers drop huge coefficients.
             beyond = 2.0 * max(1, room // unit)
-            self.rows.append(self._sum([np.minimum(row / unit, beyond) for row in costs]) <= limit)
-            program += self.rows[-1]
+            program += self._sum([np.minimum(row / unit, beyond) for row in costs]) <= limit
 
     def _sum(self, rows: list[Floats]) -> Any:
         import pulp
@@ -118,7 +99,7 @@ class _Model:
     def run(self, solver: str, seconds: float) -> None:
         import pulp
 
-        options: dict[str, Any] = {"msg": False, "timeLimit": seconds, "mip": self.kind == "Binary"}
+        options: dict[str, Any] = {"msg": False, "timeLimit": seconds}
         if solver == "HiGHS":
             options |= {"gapRel": 0.0, "gapAbs": 0.0, "parallel": "off", "random_seed": 0}
             options |= _TOLERANCES

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpsearch.allocation import program
 from mpsearch.allocation.additive import additive
 from mpsearch.allocation.bound import ROUNDING, Floats, Relaxation, unit_weights
 from mpsearch.allocation.core import Core
+from mpsearch.allocation.duals import core_duals
 from mpsearch.allocation.limits import Conflict, trimmed
 from mpsearch.allocation.problem import Derived, Problem
 from mpsearch.allocation.selection import PROOF, Selection
@@ -66,7 +66,7 @@ class Reduced:
         """
         found = unit_weights(self.core)
         if len(found) > 1 and self.core.open:
-            prices = program.prices(self.core, solver="HiGHS", seconds=_SECONDS)
+            prices = core_duals(self.core, _SECONDS)
             found += [prices] if prices is not None and prices.any() else []
         return found
 

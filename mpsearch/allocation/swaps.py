@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.fixed import Ints, Mask, carry, within
+from mpsearch.allocation.fixed import Ints, Mask, carry, total, within
 
 _BLOCK = 1 << 20  # pairs of moves looked at together
 _NONE = -1
@@ -74,7 +74,7 @@ class _Moves:
         here = list(zip(core.open, (positions[g] for g in core.open), strict=True))
         loss = [core.losses[g] - core.losses[g][p] for g, p in here]
         cost = [carry(core.costs[g] - core.costs[g][p]) for g, p in here]
-        spent = sum((core.costs[g][p] for g, p in here), start=nothing[0])
+        spent = total(np.stack([nothing[0], *(core.costs[g][p] for g, p in here)]))
         group, pick = np.array([(_NONE, 0), *moves], dtype=np.intp).T
         return cls(core=core, positions=positions, group=group, pick=pick,
                    loss=np.concatenate([np.zeros(1), *loss]),

@@ -19,7 +19,7 @@ from mpsearch.allocation.elimination import (
     least_regrets,
     placed,
 )
-from mpsearch.allocation.fixed import Ints, carry, within
+from mpsearch.allocation.fixed import Ints, total, within
 from mpsearch.allocation.lagrangian import Point
 from mpsearch.allocation.shifted import shifted
 
@@ -110,7 +110,7 @@ class Tree:
     def spent(self, positions: Sequence[int]) -> Ints:
         """What the candidates at these *positions* cost (metrics by limbs)."""
         rows = zip(self.costs, positions, strict=True)
-        return carry(np.sum([row[k] for row, k in rows], axis=0))
+        return total(np.stack([row[k] for row, k in rows]))
 
     def choice(self, positions: Sequence[int]) -> tuple[int, ...]:
         """The problem's candidates that stand at these *positions*."""

@@ -4,9 +4,11 @@ A Gaussian source coded at R bits a value keeps the error ``a * 2**(-2 R)``, and
 errors is least at a given total rate where every source keeps the same error, the water level,
 except for those that are below it at no rate at all (Cover and Thomas, "Elements of Information
 Theory", 2nd edition, theorem 10.3.3). Q-Palette (Lee and Song, NeurIPS 2025, arXiv:2509.20214)
-uses it for the ideal bit widths of a network's layers.
+gives a network's layers so their ideal bit widths: layer l of n weights and sensitivity a gets
+``max(0, log2(a / (n * level)) / 2)`` bits. It allocates by an integer program, though; that the
+ideal widths are rounded to a menu here, and what follows, is ours.
 
-Here a group's loss at cost c is taken as ``a * exp(-b * c)``, with a and b fitted to its
+A group's loss at cost c is taken as ``a * exp(-b * c)``, with a and b fitted to its
 candidates. For rates c = n * R of n values and the Gaussian law, b is ``2 * ln(2) / n``; fitting
 allows for quantizers that gain more or less from a bit. Least total loss within ``sum(c) = C``
 then has equal slopes ``a * b * exp(-b * c)``, which is a water level for each n.

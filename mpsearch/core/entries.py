@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 
 @cache
 def _installed() -> Any:
-    return entry_points()  # reads the metadata of every installed package, so once for all kinds
+    # Reads every installed package's metadata: once for all kinds, and not for a built-in name.
+    from importlib.metadata import entry_points
+
+    return entry_points()
 
 
 def announced(kind: str) -> dict[str, str]:

@@ -8,14 +8,16 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
+from mpsearch.core import plain
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import registry
 from mpsearch.core.formats.base import ANY_FORMAT
 from mpsearch.core.types import POLICY_VERSION, Policy
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 T = TypeVar("T")
 SCHEMA_NAME = "policy-1.schema.json"
@@ -24,6 +26,8 @@ SCHEMA_NAME = "policy-1.schema.json"
 
 @cache
 def _cached_adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # late: importing it takes as long as a whole answer
+
     return TypeAdapter(kind)
 
 
@@ -50,7 +54,10 @@ def dumps(value: Any, *, compact: bool = False) -> bytes:
 
 def to_data(value: Any) -> Any:
     """A product as plain dictionaries, lists and numbers."""
-    data = _adapter(type(value)).dump_python(value, mode="json")
+    try:
+        data = plain.written(value)
+    except plain.Unfit:
+        data = _adapter(type(value)).dump_python(value, mode="json")
     return {"$schema": SCHEMA_NAME, **data} if isinstance(value, Policy) else data
 
 
@@ -66,6 +73,17 @@ def loads(text: bytes, kind: type[T], *, where: str) -> T:
         raise BadInput(f"{where} is not complete JSON ({error}): write it anew") from error
     if kind is Policy:
         data = _check_policy(data, where)
+    asked: Any = kind
+    try:
+        return plain.reader(asked)(data)  # type: ignore[no-any-return]
+    except (plain.Unfit, BadInput):
+        return _checked(data, kind, where)
+
+
+def _checked(data: Any, kind: type[T], where: str) -> T:
+    """What is not plainly a product: read leniently, or refused with what is wrong and where."""
+    from pydantic import ValidationError
+
     try:
         return _adapter(kind).validate_python(data, strict=False, extra="forbid")  # type: ignore[no-any-return]
     except ValidationError as error:

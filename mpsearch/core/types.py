@@ -154,7 +154,8 @@ class ScoreTable:
     which family of them each group is. *factor* gives interactions: each of its rows has a number
     for every scheme of every group, in order, and two groups add twice the product of their rows'
     columns to what a choice loses. *samples*, where known, has a row for every sample with its
-    own number for every scheme of every group, in order; *values* are their means.
+    own number for every scheme of every group, in order; *values* are their means. *sampled* says
+    that there are such rows, though they are kept elsewhere.
     """
 
     metric: str
@@ -166,6 +167,7 @@ class ScoreTable:
     families: tuple[str, ...] = ()
     factor: tuple[tuple[float, ...], ...] = ()
     samples: tuple[tuple[float, ...], ...] = ()
+    sampled: bool = False
 
     def __post_init__(self) -> None:
         if len(self.groups) != len(self.values):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mpsearch.core.errors import BadInput
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 Align = Literal["left", "right"]
+_GAP = 2
+_BOLD, _ITALIC = "\x1b[1m{}\x1b[0m", "\x1b[3m{}\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,23 +41,20 @@ class Grid:
                 raise BadInput(f"table '{self.title}' has {len(row)} cells in a row for "
                                f"{len(self.columns)} columns")
 
-    def rich(self) -> Table:
-        """This table for a terminal; long words wrap, numbers never do."""
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
+    def lines(self, *, styled: bool = False, rule: str = "─") -> list[str]:
+        """This table for a terminal, as wide as it is: title, headings, a *rule* and the rows.
 
-        table = Table(title=Text(self.title), title_justify="left", box=box.SIMPLE_HEAD,
-                      padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-        for column in self.columns:
-            number = column.align == "right"
-            table.add_column(Text(column.name), justify=column.align, no_wrap=number,
-                             overflow="fold")
-        for index, row in enumerate(self.rows):
-            # Text, because a layer called "[0]" is no markup
-            table.add_row(*(Text(cell) for cell in row),
-                          style="bold" if index in self.strong else None)
-        return table
+        *styled* stresses with terminal codes what is to stand out.
+        """
+        cells = [[shown(column.name) for column in self.columns],
+                 *([shown(cell) for cell in row] for row in self.rows)]
+        widths = [max(map(columns_of, column)) for column in zip(*cells, strict=True)]
+        heading, *body = (_line(row, widths, self.columns) for row in cells)
+        bold = (_BOLD if styled else "{}").format
+        title = (_ITALIC if styled else "{}").format(shown(self.title))
+        return [title, bold(heading), rule * (sum(widths) + _GAP * (len(widths) - 1)),
+                *(bold(line) if index in self.strong else line
+                  for index, line in enumerate(body))]
 
     def markdown(self) -> str:
         """This table as GitHub-flavoured markdown, its title as a line before it."""
@@ -76,6 +74,26 @@ def words(*names: str) -> tuple[Column, ...]:
 def numbers(*names: str) -> tuple[Column, ...]:
     """Columns of numbers."""
     return tuple(Column(name=name, align="right") for name in names)
+
+
+def shown(text: str) -> str:
+    """*text* on one line, with a blank for whatever would move a terminal's cursor."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal *text* takes: two for a wide letter, none for an accent."""
+    return sum(0 if unicodedata.combining(letter) else
+               1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:
+    gap = " " * _GAP
+    padded = []
+    for cell, width, column in zip(cells, widths, columns, strict=True):
+        space = " " * (width - columns_of(cell))
+        padded.append(space + cell if column.align == "right" else cell + space)
+    return gap.join(padded).rstrip()
 
 
 def _escape(text: str) -> str:

@@ -35,7 +35,7 @@ def draw(front: Front, stem: str | os.PathLike[str]) -> list[Path]:
     from matplotlib import style
 
     with mpl.rc_context(), style.context(["default", LOOK]):
-        return save_figure(_compose(front), Path(stem))
+        return save_figure(_compose(front), Path(stem), front)
 
 
 def _compose(front: Front) -> Figure:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from mpsearch.core.tolerance import Tolerance, Tolerated
 from mpsearch.core.types import Evaluation, Scheme
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import NOTHING, number
+
+if TYPE_CHECKING:
+    from mpsearch.core.tolerance import Tolerated
+
+ADDITIVE = "additive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,18 @@ def tolerated(found: Tolerated, held_out: Evaluation | None) -> str:
             f"{found.policies} policies measured")
     if held_out is None or found.split == "evaluation":
         return line
+    from mpsearch.core.tolerance import Tolerance
+
     loss = Tolerance.parse(found.tolerance).loss(held_out)
     verdict = "within it there too" if loss <= found.limit else "beyond it there"
     return f"{line}; {number(loss)}{unit} on {held_out.samples} held-out samples, {verdict}"
+
+
+def caveats(allocator: Mapping[str, Any]) -> list[str]:
+    """Lines that a reader must know: of the *allocator* that a policy's provenance names."""
+    lines = [f"{allocator.get('name')}: {allocator['note']}"] if allocator.get("note") else []
+    kind = allocator.get("objective_kind", ADDITIVE)
+    if kind != ADDITIVE:
+        lines.append(f"prices, and what other schemes would cost, are those of the {ADDITIVE} "
+                     f"objective; the policy was chosen by the {kind} one")
+    return lines

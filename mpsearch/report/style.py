@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io as streams
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpsearch.core import io
+from mpsearch.core.version import version_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,18 +35,39 @@ _PLAIN = (1e-4, 1e5)
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
+def mark_of(numbers: Any) -> str:
+    """What tells a picture of these *numbers* from any other, made by these versions."""
+    versions = " ".join(f"{name} {version_of(name)}" for name in ("mpsearch", "matplotlib"))
+    return f"{versions} {hashlib.sha256(io.dumps(numbers, compact=True)).hexdigest()}"
+
+
+def drawn(numbers: Any, stem: Path) -> list[Path] | None:
+    """The files of a picture that stands there already and shows *numbers*; None if none does."""
+    paths, mark = paths_of(stem), mark_of(numbers).encode()
+    try:
+        return paths if all(mark in path.read_bytes() for path in paths) else None
+    except OSError:
+        return None
+
+
+def paths_of(stem: Path) -> list[Path]:
+    """The files of the picture called *stem*."""
+    return [stem.with_name(f"{stem.name}.{kind}") for kind in _METADATA]
+
+
+def save_figure(figure: Figure, stem: Path, numbers: Any) -> list[Path]:
     """Write *figure* as ``stem.png`` (150 dpi) and ``stem.svg``, each whole or not at all.
+
+    What tells which *numbers* it shows goes into the files, for `drawn` to find.
 
     Raises:
         BadInput: the place cannot be written.
     """
-    paths = []
-    for kind, metadata in _METADATA.items():
+    paths, mark = paths_of(stem), mark_of(numbers)
+    for path, (kind, metadata) in zip(paths, _METADATA.items(), strict=True):
         buffer = streams.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
-        paths.append(stem.with_name(f"{stem.name}.{kind}"))
-        io.write(paths[-1], buffer.getvalue())
+        figure.savefig(buffer, format=kind, dpi=150, metadata={**metadata, "Source": mark})
+        io.write(path, buffer.getvalue())
     return paths
 
 

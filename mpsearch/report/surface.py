@@ -70,7 +70,7 @@ def draw_surface(surface: Surface, stem: str | os.PathLike[str]) -> list[Path]:
     from matplotlib import style
 
     with mpl.rc_context(), style.context(["default", LOOK]):
-        return save_figure(_compose(surface), Path(stem))
+        return save_figure(_compose(surface), Path(stem), surface)
 
 
 def least_losses(points: Sequence[SurfacePoint], xs: NDArray[np.float64],

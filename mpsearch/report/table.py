@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mpsearch.core.budget import Budget
 from mpsearch.core.types import Kind, Policy, Prediction, Scheme, Totals
-from mpsearch.report.front import MeasuredPoint
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import (
     NOTHING,
@@ -18,6 +18,9 @@ from mpsearch.report.units import (
     percent,
     with_error,
 )
+
+if TYPE_CHECKING:
+    from mpsearch.report.front import MeasuredPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

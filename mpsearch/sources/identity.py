@@ -10,16 +10,14 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mpsearch.core.errors import BadInput
-from mpsearch.sources.folder import LABELS
+from mpsearch.core.version import version_of
 from mpsearch.sources.importable import importable
 from mpsearch.sources.kinds import data_kind
 from mpsearch.sources.names import FunctionName, is_timm_name
-from mpsearch.sources.table import list_table
 
 _READ_LIMIT = 64 * 2**20
 _CODE = frozenset({".py", ".safetensors", ".pth", ".pt", ".bin", ".npz"})
@@ -34,7 +32,7 @@ def identify_model(spec: str, weights: str | None = None) -> str:
     Raises:
         BadInput: the function's file or the weights file is missing.
     """
-    model = ["timm", spec, _timm_version()] if is_timm_name(spec) else _function(spec)
+    model = ["timm", spec, version_of("timm")] if is_timm_name(spec) else _function(spec)
     return _digest([model, None if weights is None else _weights(weights)])
 
 
@@ -54,6 +52,8 @@ def identify_data(spec: str) -> str:
         return _digest(["arrays", _content(path)])
     if kind == "table":
         return _digest(["table", *_table(path)])
+    from mpsearch.sources.folder import LABELS
+
     files = sorted(each for each in path.rglob("*") if each.is_file())
     labels = path / LABELS
     return _digest(["folder", [_stat(each, path) for each in files],
@@ -62,6 +62,8 @@ def identify_data(spec: str) -> str:
 
 def _table(path: Path) -> list[Any]:
     """The table's content, and the state of each file it names."""
+    from mpsearch.sources.table import list_table
+
     return [_content(path), [_stat(file, path.parent) for file in sorted(list_table(path).files)]]
 
 
@@ -132,13 +134,6 @@ def _stat(path: Path, root: Path) -> list[Any]:
     state = path.stat()
     name = path.relative_to(root) if path.is_relative_to(root) else path
     return [name.as_posix(), state.st_size, state.st_mtime_ns]
-
-
-def _timm_version() -> str:
-    try:
-        return version("timm")
-    except PackageNotFoundError:
-        return "none"
 
 
 def _digest(parts: Iterable[Any]) -> str:

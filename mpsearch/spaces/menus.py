@@ -48,7 +48,9 @@ def default_format(bits: float, operand: Operand) -> IntFormat:
 def _entry(entry: Any, place: Place, operand: Operand) -> list[Format]:
     if not isinstance(entry, dict):
         raise place.error(f"expected a table such as {{ bits = [4, 8] }}, not {entry!r}")
-    kind = one_of(entry.get("kind", "int"), registry.kinds(), place.at("kind"))
+    kind = entry.get("kind", "int")
+    if kind not in registry.BUILTIN:  # only then are installed packages searched for it
+        kind = one_of(kind, registry.kinds(), place.at("kind"))
     cls = registry.format_class(kind)
     if operand not in cls.OPERANDS:
         raise place.at("kind").error(f"'{kind}' is for {' or '.join(cls.OPERANDS)}, not for "

@@ -14,6 +14,7 @@ from mpsearch.core.types import Evaluation
 Vector = NDArray[np.float64]
 _BENDS = (0.25, 2.0)  # powers of KL that the fall may start with
 _PARAMETERS = 2
+_SIDE = 0.975  # below the upper end of a 95 % interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +23,15 @@ class AccuracyLoss:
 
     It is ``top * (1 - exp(-(KL / scale)**bend))``: a power of KL while that is small, and *top*,
     the float model's own share, once nothing is left. *excess* is how many times the variance of
-    the policies it was fitted on is above that of counting *samples*.
+    the policies it was fitted on is above that of counting *samples*, and *quantile* how many
+    standard errors a 95 % interval reaches to each side.
     """
 
     top: float
     scale: float
     bend: float
     excess: float
-    freedom: int
+    quantile: float
     samples: int
 
     def __call__(self, kl: float) -> float:
@@ -38,11 +40,9 @@ class AccuracyLoss:
 
     def interval(self, kl: float, low: float, high: float, samples: int) -> tuple[float, float]:
         """95 % prediction interval where KL is in (*low*, *high*), for *samples* new samples."""
-        from scipy import stats
-
         value = self(kl)
-        t = float(stats.t.ppf(0.975, self.freedom))
-        counted = t**2 * self.excess * (_variance(value, samples) + _variance(value, self.samples))
+        variance = _variance(value, samples) + _variance(value, self.samples)
+        counted = self.quantile**2 * self.excess * variance
         return (value - math.sqrt((value - self(low)) ** 2 + counted),
                 value + math.sqrt((self(high) - value) ** 2 + counted))
 
@@ -52,7 +52,7 @@ def fit_accuracy(kls: Sequence[float], found: Sequence[Evaluation]) -> AccuracyL
 
     *kls* are nats, one a policy.
     """
-    from scipy import optimize
+    from scipy import optimize, stats
 
     if any(each.top1 is None or not each.float_top1 for each in found):
         return None
@@ -71,8 +71,8 @@ def fit_accuracy(kls: Sequence[float], found: Sequence[Evaluation]) -> AccuracyL
                key=lambda answer: float(answer.cost))
     freedom = len(drops) - _PARAMETERS
     return AccuracyLoss(top=top, scale=math.exp(best.x[0]), bend=float(best.x[1]),
-                        excess=max(1.0, 2 * float(best.cost) / freedom), freedom=freedom,
-                        samples=samples)
+                        excess=max(1.0, 2 * float(best.cost) / freedom),
+                        quantile=float(stats.t.ppf(_SIDE, freedom)), samples=samples)
 
 
 def _variance(drop: float, samples: int) -> float:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpsearch.allocation.prices import prices
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import Infeasible
-from mpsearch.core.tolerance import Tolerated
 from mpsearch.core.types import ScoreTable, Totals
 from mpsearch.report.prices import PriceRow
 from mpsearch.steps.choice import Choice, totals_of
@@ -20,7 +19,9 @@ from mpsearch.steps.limits import Row, require_budgets, rows
 from mpsearch.steps.measure import Measured
 from mpsearch.steps.objective import DEFAULT_OBJECTIVE, minimise
 from mpsearch.steps.prices import price_rows
-from mpsearch.steps.relaxed import conflict
+
+if TYPE_CHECKING:
+    from mpsearch.core.tolerance import Tolerated
 
 # The policy and what is printed both ask, about the same problem.
 _prices = lru_cache(maxsize=1)(prices)
@@ -76,6 +77,8 @@ def allocate(measured: Measured, estimator: str, budgets: Sequence[Budget],
     try:
         selection, settings = minimise(problem, losses, objective=objective, allocator=allocator)
     except Infeasible as error:
+        from mpsearch.steps.relaxed import conflict
+
         raise conflict(problem, limited) from error
     return Allocation(
         measured=measured, estimator=estimator, budgets=tuple(limited), problem=problem,

@@ -10,24 +10,36 @@ from typing import Literal
 import numpy as np
 
 from mpsearch import plugins
-from mpsearch.allocation.front import front as solve_front
 from mpsearch.allocation.problem import Problem
 from mpsearch.core.types import ScoreTable, Totals
+from mpsearch.core.version import version_of
 from mpsearch.report.front import Front, FrontPoint, LayerBits, MeasuredPoint
 from mpsearch.spaces import load_space
 from mpsearch.steps.choice import Choice, schemes_of, totals_of
 from mpsearch.steps.measure import Measured
 from mpsearch.steps.measurement import Measurement
 from mpsearch.steps.request import Request
+from mpsearch.workspace import Workspace, digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """The distinct best choices within some limits."""
+
+    choices: tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Best choices over sizes, by the losses of *estimator* and the allocator of that name."""
+    """Best choices over sizes, by the losses of *estimator* and the allocator of that name.
+
+    With a *workspace* what was solved is kept there: the same curve is behind every budget.
+    """
 
     measured: Measured
     estimator: str
     allocator: str = "ilp"
+    workspace: Workspace | None = None
 
     @property
     def losses(self) -> ScoreTable:
@@ -40,8 +52,18 @@ class Curve:
         problem = Problem.from_tables(self.losses, [size], [math.inf])
         low, high = problem.floor(0), problem.ceiling(0)
         limits = sorted({*np.linspace(low, high, points).tolist(), *sizes})
+        key = digest({"version": version_of("mpsearch"), "allocator": self.allocator,
+                      "losses": self.losses.values, "sizes": size.values, "limits": limits})
+        known = self.workspace and self.workspace.load("curves", key, Solved)
+        if known:
+            return list(known.choices)
+        from mpsearch.allocation.front import front as solve_front
+
         allocator = plugins.load("allocator", self.allocator)()
-        return [found.choice for found in solve_front(problem, 0, limits, allocator)]
+        found = [each.choice for each in solve_front(problem, 0, limits, allocator)]
+        if self.workspace:
+            self.workspace.save("curves", key, Solved(choices=tuple(found)))
+        return found
 
     def totals(self, choice: Choice) -> Totals:
         """Size, BOPs and predicted loss of *choice*."""

@@ -11,7 +11,6 @@ import numpy as np
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
 from mpsearch.report.front import Front, MeasuredPoint
-from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import Choice, runnable, uniform_choices
 from mpsearch.steps.curve import Curve
 from mpsearch.steps.limits import rows
@@ -77,10 +76,8 @@ def sweep(session: Session, curve: Curve, plan: FrontPlan, progress: ProgressBar
     return curve.front(session.request, chosen, points, strip=handful)
 
 
-def front_of(session: Session, allocation: Allocation, verification: Verification) -> Front:
-    """The front behind one answered budget: the curve, the policy, and the uniform ones."""
-    curve = Curve(measured=allocation.measured, estimator=allocation.estimator,
-                  allocator=str(allocation.allocator["name"]))
+def front_of(session: Session, curve: Curve, verification: Verification) -> Front:
+    """The front behind one answered budget: the *curve*, the policy, and the uniform ones."""
     points = [curve.measured_point(
         candidate.label, candidate.choice, candidate.measurement,
         kind="allocated" if candidate.label == ALLOCATED else "uniform")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
-from mpsearch.workspace import digest
+from mpsearch.steps.tables import load_table, save_table, table_key, without_samples
 
 if TYPE_CHECKING:
     from mpsearch.sensitivity.study import Study
@@ -42,21 +42,23 @@ class Measured:
     resumed_units: int = 0
 
     def costs(self) -> dict[str, ScoreTable]:
-        """Every cost of the space, by name."""
+        """Every cost of the space that a budget can limit, by name."""
         return self._costs
 
     @cached_property
     def _costs(self) -> dict[str, ScoreTable]:
         return {name: plugins.load("cost", name)(self.record.space)
-                for name in plugins.names("cost")}
+                for name in plugins.BUILTIN["cost"]}
 
 
 def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, *,
+            samples: bool = False,
             check: Callable[[Measured], object] = lambda _: None) -> Measured:
     """Score every group and scheme with the named *estimators*.
 
-    What the workspace holds is not measured again; if it holds all, no model is loaded. *check*
-    sees the record and costs before anything is measured, and may raise.
+    What the workspace holds is not measured again; if it holds all, no model is loaded. The tables
+    have the scores of single *samples* only where these are asked for. *check* sees the record and
+    costs before anything is measured, and may raise.
 
     Raises:
         BadInput: anything wrong with the model, data or space; an estimator that needs data and
@@ -66,10 +68,10 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     objects = {name: plugins.make("estimator", name) for name in estimators}
     key, workspace = session.key, session.workspace
     record = workspace.load("studies", key, StudyRecord)
-    tables = {name: workspace.load("tables", table_key(key, name, objects[name]), ScoreTable)
+    tables = {name: load_table(workspace, table_key(key, name, objects[name]), samples=samples)
               for name in estimators}
     missing = {name: objects[name] for name, table in tables.items() if table is None}
-    if record is not None:
+    if record is not None and missing:
         check(Measured(key=key, record=record))
     found: dict[str, ScoreTable] = {}
     done = Units()
@@ -79,6 +81,7 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
         check(Measured(key=key, record=record))
         found, done = _measure(session, study, missing, progress)
     known = {name: table for name, table in tables.items() if table is not None}
+    found = found if samples else {name: without_samples(each) for name, each in found.items()}
     return Measured(key=key, record=record, tables={**known, **found}, new_units=done.new,
                     resumed_units=done.resumed)
 
@@ -92,12 +95,6 @@ def require_data(session: Session, estimators: Sequence[str]) -> None:
     if not session.has_data:
         _require_data(session, {name: plugins.make("estimator", name) for name in estimators})
         session.evaluation  # noqa: B018 - says what needs the data
-
-
-def table_key(study_key: str, name: str, estimator: Any) -> str:
-    """Key of one estimator's table within a study."""
-    return digest({"study": study_key, "estimator": plugins.base_name(name),
-                   "settings": asdict(estimator)})
 
 
 def _prepared(session: Session, progress: ProgressBar) -> tuple[StudyRecord, Study]:
@@ -141,7 +138,7 @@ def _pass(session: Session, study: Study, asked: Mapping[str, Any], engine: str,
           threads_for(macs=session.captured.macs(session.request.batch_size))):
         found = run(job, step)
     for name, table in found.items():
-        workspace.save("tables", keys[name], table)
+        save_table(workspace, keys[name], table)
         ledgers[name].close()
     own = {name: ledgers[name].resumed for name in asked}
     units = {name: len(made.units(study, asked[name])) for name in asked}
@@ -155,8 +152,7 @@ def _companions(session: Session, engine: str, asked: Mapping[str, Any]) -> dict
     for name in plugins.BUILTIN["estimator"]:
         each = plugins.make("estimator", name)
         if each.engine == engine and each.rides_along and name not in asked and (
-                session.workspace.load("tables", table_key(session.key, name, each), ScoreTable)
-                is None):
+                load_table(session.workspace, table_key(session.key, name, each)) is None):
             found[name] = each
     return found
 

@@ -14,8 +14,8 @@ from mpsearch.allocation.selection import Selection
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
 
-OBJECTIVES = ("additive", "interactions", "robust")
-DEFAULT_OBJECTIVE = "additive"
+DEFAULT_OBJECTIVE, INTERACTIONS, ROBUST = "additive", "interactions", "robust"
+OBJECTIVES = (DEFAULT_OBJECTIVE, INTERACTIONS, ROBUST)
 COUPLED = "coupled"
 
 
@@ -40,9 +40,9 @@ def minimise(problem: Problem, losses: ScoreTable, *, objective: str,
         BadInput: the scores have no interactions, or none of single samples are known.
         Infeasible: no choice keeps to the limits.
     """
-    if objective == "interactions":
+    if objective == INTERACTIONS:
         return _interacting(problem, losses)
-    if objective == "robust":
+    if objective == ROBUST:
         return _robust(problem, losses)
     solve = plugins.load("allocator", allocator)()
     return solve(problem), {"name": allocator, **asdict(solve)}
@@ -53,7 +53,7 @@ def _interacting(problem: Problem, losses: ScoreTable) -> tuple[Selection, dict[
         raise BadInput(f"the scores of {losses.metric} have no interactions: use logit_gram")
     solve = plugins.load("allocator", COUPLED)()
     selection = solve(replace(problem, factor=np.array(losses.factor)))
-    return selection, {"name": COUPLED, **asdict(solve), "objective_kind": "interactions"}
+    return selection, {"name": COUPLED, **asdict(solve), "objective_kind": INTERACTIONS}
 
 
 def _robust(problem: Problem, losses: ScoreTable) -> tuple[Selection, dict[str, Any]]:
@@ -65,7 +65,7 @@ def _robust(problem: Problem, losses: ScoreTable) -> tuple[Selection, dict[str, 
                        "version that measured")
     found = robust(problem, _columns(losses.samples))
     return found.selection, {
-        "name": COUPLED, "objective_kind": "robust", "kappa": found.kappa,
+        "name": COUPLED, "objective_kind": ROBUST, "kappa": found.kappa,
         "expected_optimism": found.optimism,
         "held_out": [{"kappa": kappa, "loss": loss} for kappa, loss in found.curve]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpsearch import plugins
 from mpsearch.core.types import Policy
@@ -11,9 +11,11 @@ from mpsearch.core.version import version_of
 from mpsearch.spaces import load_space
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import Choice, ranges_of, schemes_of, totals_of
-from mpsearch.steps.prediction import Correction
 from mpsearch.steps.request import Request
-from mpsearch.steps.verify import ALLOCATED, Candidate, Verification
+
+if TYPE_CHECKING:
+    from mpsearch.steps.prediction import Correction
+    from mpsearch.steps.verify import Candidate, Verification
 
 
 def make_policy(request: Request, allocation: Allocation,
@@ -45,6 +47,7 @@ def _provenance(request: Request, allocation: Allocation,
         "estimator": {"name": name, **asdict(estimator)},
         "allocator": {**allocation.allocator, "status": selection.status,
                       "objective": selection.objective, "bound": selection.bound,
+                      "note": selection.note,
                       "prices": [{"budget": row.budget, "price": row.price, "unit": row.unit,
                                   "slack": row.slack} for row in allocation.prices()]},
         "tolerance": asdict(allocation.tolerated) if allocation.tolerated else None,
@@ -73,7 +76,7 @@ def _line(candidate: Candidate) -> dict[str, Any]:
         "file_bytes": candidate.totals.file_bytes, "kl": evaluation.kl,
         "kl_stderr": evaluation.kl_stderr, "agreement": evaluation.agreement,
         "top1": evaluation.top1}
-    if candidate.label != ALLOCATED and candidate.against is not None:
+    if candidate.against is not None:
         line["kl_difference_95"] = [candidate.against.low, candidate.against.high]
         line["verdict"] = candidate.against.verdict
     return line

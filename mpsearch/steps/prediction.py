@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Prediction
+from mpsearch.core.version import version_of
 from mpsearch.steps.accuracy import AccuracyLoss, fit_accuracy
 from mpsearch.steps.choice import Choice, runnable
 from mpsearch.steps.curve import Curve
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Measurement, measure_policies
+from mpsearch.steps.request import DEFAULT_POLICIES, FEWEST_POLICIES
 from mpsearch.steps.session import Session
+from mpsearch.workspace import Workspace, digest
 
 Vector = NDArray[np.float64]
-DEFAULT_POLICIES = 6
-_FEWEST = 4  # two parameters, and two residuals to judge them by
 _POINTS = 25
 _CLEARLY = 2.0  # how many times better a bend must predict to be believed
 _TINY = 1e-12
@@ -32,8 +32,9 @@ class Correction:
 
     ``log KL`` is a polynomial in ``log score`` (*coefficients*, highest power first), of degree 1
     or 2 where that predicts a left-out policy clearly better, and increasing where it was fitted.
-    *spread* is the standard error of its residuals on *freedom* degrees of freedom, *noise* the
-    relative standard error that the choice of samples gives to a measured KL. *accuracy* goes on
+    *spread* is the standard error of its residuals, a 95 % interval reaches *quantile* of them to
+    each side, and *noise* is the relative standard error that the choice of samples gives to a
+    measured KL. *accuracy* goes on
     from KL to the fall of accuracy; None without labels.
     """
 
@@ -41,7 +42,7 @@ class Correction:
     scores: tuple[float, ...]
     spread: float
     noise: float
-    freedom: float
+    quantile: float
     samples: int
     accuracy: AccuracyLoss | None
 
@@ -50,8 +51,6 @@ class Correction:
 
         The intervals are those of a mean over *samples* new samples.
         """
-        from scipy import stats  # late: it takes longer to import than to answer from tables
-
         x = math.log(max(score, _TINY))
         xs = np.log(self.scores)
         value = float(np.polyval(self.coefficients, float(np.clip(x, xs.min(), xs.max()))))
@@ -59,8 +58,7 @@ class Correction:
         around = max(float(((xs - xs.mean()) ** 2).sum()), _TINY)
         leverage = 1 + 1 / len(xs) + (x - xs.mean()) ** 2 / around
         sampled = self.noise**2 * (1 + self.samples / samples)
-        t = float(stats.t.ppf(0.975, self.freedom))
-        half = math.sqrt((t * self.spread) ** 2 * leverage + 1.96**2 * sampled)
+        half = math.sqrt((self.quantile * self.spread) ** 2 * leverage + 1.96**2 * sampled)
         kl, low, high = (math.exp(value + sign * half) for sign in (0, -1, 1))
         return Prediction(kl=kl, kl_low=low, kl_high=high, policies=len(xs), samples=self.samples,
                           **self._loss(kl, low, high, samples))
@@ -81,13 +79,15 @@ class Correction:
 
 def fit(scores: Sequence[float], found: Sequence[Evaluation]) -> Correction | None:
     """The correction of policies with these *scores* and measurements; None if too few lose."""
+    from scipy import stats  # late: it takes longer to import than to answer from tables
+
     pairs = [(score, each) for score, each in zip(scores, found, strict=True)
              if score > _TINY and each.kl > _TINY]
-    if len(pairs) < _FEWEST or len({score for score, _ in pairs}) < _FEWEST:
+    if len(pairs) < FEWEST_POLICIES or len({score for score, _ in pairs}) < FEWEST_POLICIES:
         return None
     x = np.log([score for score, _ in pairs])
     y = np.log([each.kl for _, each in pairs])
-    chosen = len(pairs) > _FEWEST
+    chosen = len(pairs) > FEWEST_POLICIES
     degree = 2 if chosen and _CLEARLY * _left_out(x, y, 2) < _left_out(x, y, 1) else 1
     coefficients = np.polyfit(x, y, degree)
     if not _increasing(coefficients, x):
@@ -98,21 +98,11 @@ def fit(scores: Sequence[float], found: Sequence[Evaluation]) -> Correction | No
     residual = y - np.polyval(coefficients, x)
     return Correction(
         coefficients=tuple(coefficients.tolist()), scores=tuple(score for score, _ in pairs),
-        spread=float(np.sqrt((residual**2).sum() / freedom)), freedom=freedom,
+        spread=float(np.sqrt((residual**2).sum() / freedom)),
+        quantile=float(stats.t.ppf(0.975, freedom)),
         noise=float(np.median([each.kl_stderr / each.kl for _, each in pairs])),
         samples=pairs[0][1].samples,
         accuracy=fit_accuracy([each.kl for _, each in pairs], [each for _, each in pairs]))
-
-
-def require_policies(policies: int) -> None:
-    """Check how many policies a correction is to be fitted on.
-
-    Raises:
-        BadInput: too few to fit on, and not none.
-    """
-    if policies and policies < _FEWEST:
-        raise BadInput(f"a correction is fitted on at least {_FEWEST} policies, not {policies}: "
-                       "ask for more, or for 0 to do without")
 
 
 def _left_out(x: Vector, y: Vector, degree: int) -> float:
@@ -135,13 +125,27 @@ def correct(session: Session, curve: Curve, progress: ProgressBar,
     """Measure so many policies, spread over the front, on the calibration data, and fit.
 
     They are evenly spaced in the logarithm of the score; held-out data is not touched. What was
-    measured for one budget serves all others.
+    measured, and fitted, for one budget serves all others.
     """
     chosen = _spread(curve, policies)
     runs = {str(number): runnable(curve.measured, choice) for number, choice in enumerate(chosen)}
     found: dict[str, Measurement] = measure_policies(session, runs, progress, split="calibration")
-    return fit([curve.losses.predict(choice) for choice in chosen],
-               [found[str(number)].evaluation for number in range(len(chosen))])
+    return _fitted(session.workspace, [curve.losses.predict(choice) for choice in chosen],
+                   [found[str(number)].evaluation for number in range(len(chosen))])
+
+
+def _fitted(workspace: Workspace, scores: Sequence[float],
+            found: Sequence[Evaluation]) -> Correction | None:
+    """What `fit` makes of these, taken from the *workspace* where it was made before."""
+    key = digest({"version": version_of("mpsearch"), "scores": list(scores),
+                  "found": list(found)})
+    known = workspace.load("corrections", key, Correction)
+    if known is not None:
+        return known
+    made = fit(scores, found)
+    if made is not None:
+        workspace.save("corrections", key, made)
+    return made
 
 
 def _spread(curve: Curve, policies: int) -> list[Choice]:

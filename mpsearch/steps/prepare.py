@@ -10,7 +10,8 @@ from mpsearch.fakequant.activations import calibrate
 from mpsearch.fakequant.keys import Ranges
 from mpsearch.sensitivity.study import Study
 from mpsearch.sources.batch import Batch
-from mpsearch.spaces import load_space, resolve
+from mpsearch.spaces import load_space
+from mpsearch.spaces.resolve import resolve
 from mpsearch.steps.capture import Captured
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session

@@ -16,6 +16,8 @@ DEFAULT_DATA = "mpsearch.zoo.digits:data"
 DEFAULT_SPACE = "weights_only"
 DEFAULT_ESTIMATOR = "kl_probe"
 DEFAULT_MEMORY = 2 << 30
+DEFAULT_POLICIES = 6
+FEWEST_POLICIES = 4  # two parameters, and two residuals to judge them by
 _SEEDS = 1 << 32
 
 
@@ -79,3 +81,14 @@ class Request:
     def evaluation_key(self, study: str) -> str:
         """Key of the held-out data of this request, within *study*."""
         return digest({"study": study, "samples": self.evaluation_samples})
+
+
+def require_policies(policies: int) -> None:
+    """Check how many policies a correction from score to loss is to be fitted on.
+
+    Raises:
+        BadInput: too few to fit on, and not none.
+    """
+    if policies and policies < FEWEST_POLICIES:
+        raise BadInput(f"a correction is fitted on at least {FEWEST_POLICIES} policies, not "
+                       f"{policies}: ask for more, or for 0 to do without")

@@ -11,8 +11,9 @@ from mpsearch.core.budget import Budget
 from mpsearch.core.errors import MpsearchError
 from mpsearch.core.types import Group, Policy, ScoreTable
 from mpsearch.steps.limits import Row, rows
-from mpsearch.steps.measure import Measured, table_key
+from mpsearch.steps.measure import Measured
 from mpsearch.steps.record import StudyRecord
+from mpsearch.steps.tables import load_table, table_key
 from mpsearch.workspace import Workspace
 
 
@@ -56,10 +57,10 @@ class Saved:
 
 def _losses(policy: Policy, study: str, workspace: Workspace) -> ScoreTable | None:
     name = policy.provenance.get("estimator", {}).get("name", "")
-    if plugins.base_name(name) not in plugins.names("estimator"):
+    if not plugins.known("estimator", plugins.base_name(name)):
         return None
     key = table_key(study, name, plugins.make("estimator", name))
-    return workspace.load("tables", key, ScoreTable)
+    return load_table(workspace, key)
 
 
 def _rows(policy: Policy, measured: Measured) -> tuple[Row, ...]:

@@ -21,6 +21,7 @@ from mpsearch.steps.choice import Choice, runnable, totals_of
 from mpsearch.steps.limits import row_of, rows
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.measurement import Measurement, Split, measure_policies
+from mpsearch.steps.relaxed import require_together
 from mpsearch.steps.session import Session
 
 POINTS = 256
@@ -73,6 +74,7 @@ def tolerate(session: Session, measured: Measured, estimator: str, budgets: Sequ
         raise Unsupported(f"the scores of {estimator} compare within a family of layers only: a "
                           "tolerance needs another estimator")
     limited = rows(budgets, measured)
+    require_together(limited)
     cost = measured.costs()[wanted.minimise]
     problem = Problem.from_tables(losses, [cost, *(row.table for row in limited)],
                                   [math.inf, *(row.limit for row in limited)])

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpsearch.core.types import Totals
+from mpsearch.core.version import version_of
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import Choice, runnable, totals_of, uniform_choices
 from mpsearch.steps.compare import Comparison, compare
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Measurement, measure_policies
 from mpsearch.steps.session import Session
+from mpsearch.workspace import Workspace, digest
 
 ALLOCATED = "allocated"
 
@@ -61,7 +63,8 @@ def verify(session: Session, allocation: Allocation, progress: ProgressBar, *,
     made = {label: Candidate(
         label=label, choice=choice, measurement=measurements[label],
         totals=totals_of(allocation.measured, choice, allocation.losses),
-        against=None if label == ALLOCATED else compare(measurements[label].kl, base.kl))
+        against=None if label == ALLOCATED else _compared(
+            session.workspace, measurements[label].kl, base.kl))
         for label, choice in choices.items()}
     allocated = made.pop(ALLOCATED)
     found = Verification(allocated=allocated, uniform=tuple(made.values()), winner=allocated)
@@ -69,3 +72,13 @@ def verify(session: Session, allocation: Allocation, progress: ProgressBar, *,
         return found
     best = min(found.better, key=lambda candidate: candidate.measurement.evaluation.kl)
     return Verification(allocated=allocated, uniform=found.uniform, winner=best)
+
+
+def _compared(workspace: Workspace, this: tuple[float, ...], that: tuple[float, ...]) -> Comparison:
+    """What `compare` says of these, taken from the *workspace* where it was said before."""
+    key = digest({"version": version_of("mpsearch"), "this": this, "that": that})
+    known = workspace.load("comparisons", key, Comparison)
+    if known is None:
+        known = compare(this, that)
+        workspace.save("comparisons", key, known)
+    return known

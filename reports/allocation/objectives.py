@@ -50,7 +50,7 @@ def main():
     session = open_session(args.model, Workspace(args.workspace), {
         name: getattr(args, name) for name in ("weights", "data", "calibration_samples",
                                                "evaluation_samples")})
-    measured = measure(session, ["kl_probe", "logit_gram"], bar)
+    measured = measure(session, ["kl_probe", "logit_gram"], bar, samples=True)
     document = {"calibration_samples": args.calibration_samples,
                 "evaluation_samples": args.evaluation_samples, "budgets": {}}
     for limit in BUDGETS:

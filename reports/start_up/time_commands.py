@@ -1,11 +1,13 @@
-"""Times commands that answer from saved tables: new processes, medians of CPU and wall seconds.
+"""Times commands that answer from saved tables: new processes, CPU and wall seconds.
 
-    python reports/start_up/time_commands.py TREE [TREE ...]
+    python reports/start_up/time_commands.py [--runs 10] [--folder F] TREE [TREE ...]
 
-Each TREE is a checkout of this repository. The embedded model is measured once, into a folder of
-its own for each tree, then the trees take turns, so that other load falls on all of them alike.
+Each TREE is a checkout of this repository. In a folder of its own for each, everything is measured
+once; then trees and commands take turns, so that other load falls on all of them alike. Two
+processes that only start Python, and import numpy, are the floor.
 """
 
+import argparse
 import os
 import resource
 import statistics
@@ -15,47 +17,70 @@ import tempfile
 import time
 from pathlib import Path
 
-FEW = ["--calibration-samples", "32", "--evaluation-samples", "96", "--batch-size", "32"]
+VIT = """
+import timm, torch
+
+def model():
+    torch.manual_seed(0)
+    return timm.create_model("vit_tiny_patch16_224", pretrained=False)
+"""
+TINY = ["--model", "vit.py:model", "--estimator", "weight_error"]
 COMMANDS = {
-    "allocate, one budget": ["allocate", "-b", "4.5bpw", "--no-verify", "--json", *FEW],
-    "allocate, two budgets": ["allocate", "-b", "4.5bpw", "-b", "0.4GBOPs", "--no-verify", "--json",
-                              *FEW],
-    "pareto": ["pareto", "--no-measure", "--json", *FEW],
-    "show": ["show", "policy.json", "--json"],
+    "allocate": ["allocate", "-b", "4.5bpw"],
+    "allocate --no-verify": ["allocate", "-b", "4.5bpw", "--no-verify"],
+    "allocate --no-verify, two budgets": ["allocate", "-b", "4.5bpw", "-b", "0.4GBOPs",
+                                          "--no-verify"],
+    "pareto": ["pareto"],
+    "pareto --no-measure": ["pareto", "--no-measure", "-o", "numbers.json"],
+    "show": ["show", "policy.json"],
+    "ViT-Tiny: allocate --no-verify": ["allocate", "-b", "4.5bpw", "--no-verify", "-o",
+                                       "vit.json", *TINY],
+    "ViT-Tiny: pareto --no-measure": ["pareto", "--no-measure", "-o", "vit.json", *TINY],
 }
-RUNS = 9
+FLOORS = {"python -c pass": "pass", "python -c 'import numpy'": "import numpy"}
 
 
-def run(tree, folder, arguments):
+def run(folder, tree, command):
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1",
                    "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, tree / "cli.py", *arguments], cwd=folder, env=environment,
-                   check=True, capture_output=True)
+    subprocess.run([sys.executable, *command], cwd=folder, env=environment, check=True,
+                   capture_output=True)
+    wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, time.perf_counter() - start
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
 def main():
-    trees = [Path(name).resolve() for name in sys.argv[1:]]
-    folders = [Path(tempfile.mkdtemp()) for _ in trees]
-    for tree, folder in zip(trees, folders, strict=True):
-        run(tree, folder, ["allocate", "-b", "4.5bpw", *FEW])
-        for arguments in COMMANDS.values():
-            run(tree, folder, arguments)  # bytecode and disk caches
-        run(tree, folder, COMMANDS["allocate, one budget"])  # the policy that is shown
-    print("| command | tree | CPU, median | CPU, least | wall, median |\n|---|---|---:|---:|---:|")
-    for name, arguments in COMMANDS.items():
-        times = {tree: [] for tree in trees}
-        for _ in range(RUNS):
-            for tree, folder in zip(trees, folders, strict=True):
-                times[tree].append(run(tree, folder, arguments))
-        for number, tree in enumerate(trees):
-            cpu, wall = zip(*times[tree], strict=True)
-            print(f"| {name} | {number} | {statistics.median(cpu):.2f} | {min(cpu):.2f} | "
-                  f"{statistics.median(wall):.2f} |", flush=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.mkdtemp()),
+                        help="where to measure; a second run in it goes on where the first stopped")
+    parser.add_argument("trees", nargs="+", type=lambda name: Path(name).resolve())
+    args = parser.parse_args()
+    jobs = {}
+    for number, tree in enumerate(args.trees):
+        folder = args.folder / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "vit.py").write_text(VIT)
+        for name, code in FLOORS.items() if not number else ():
+            jobs[name, ""] = folder, tree, ["-c", code]
+        for name, arguments in COMMANDS.items():
+            jobs[name, number] = folder, tree, [tree / "cli.py", *arguments]
+            for _ in range(2):  # measures, then fills the caches of bytecode and files
+                run(*jobs[name, number])
+    times = {job: [] for job in jobs}
+    for _ in range(args.runs):
+        for job in jobs:
+            times[job].append(run(*jobs[job]))
+    print("| command | tree | CPU, least | CPU, median | wall, least | wall, median |")
+    print("|---|---|---:|---:|---:|---:|")
+    for (name, tree), found in times.items():
+        cells = [f"{each(column):.2f}" for column in zip(*found, strict=True)
+                 for each in (min, statistics.median)]
+        print(f"| {name} | {tree} | {' | '.join(cells)} |")
+    print("load", *(f"{load:.1f}" for load in os.getloadavg()))
 
 
 main()

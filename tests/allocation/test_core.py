@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mpsearch.allocation.bound import Relaxation, fix, hull, unit_weights
 from mpsearch.allocation.core import Core
-from mpsearch.allocation.fixed import carry, fixed_point, within
+from mpsearch.allocation.fixed import carry, fixed_point, total, within
 from mpsearch.allocation.problem import Problem
 
 WEIGHTS = st.floats(0, 10)
@@ -65,6 +65,27 @@ def test_wide_costs_are_kept_to_the_last_bit(seed):
         for choice in choices(problem):
             spent = np.sum([row[k] for row, k in zip(core.costs, choice, strict=True)], axis=0)
             assert problem.meets(choice) == within(carry(spent), core.room)
+
+
+@given(limbs=st.lists(st.tuples(st.integers(-2**40, 2**40), st.integers(0, 2**48 - 1)),
+                      min_size=1, max_size=5), times=st.sampled_from([1, 40_000]))
+def test_sums_of_many_limbs_are_exact(limbs, times):
+    found = total(np.array(limbs * times))
+    assert 0 <= found[1] < 2**48
+    expected = times * sum((high << 48) + low for high, low in limbs)
+    assert (int(found[0]) << 48) + int(found[1]) == expected
+
+
+def whole(limbs):
+    return (int(limbs[0]) << 48) + int(limbs[1])
+
+
+def test_room_is_exact_with_tens_of_thousands_of_fractional_costs():
+    groups, cheap = 40_000, 0.0625 + 1023 * 2.0**-56  # nearly all bits of the second limb
+    problem = Problem(losses=(np.array([1.0, 0.0]),) * groups, metrics=("size",),
+                      costs=((np.array([cheap, 0.7]),) * groups,), limits=(cheap * groups + 1,))
+    core = Core.of(problem)
+    assert whole(core.room[0]) == whole(core.caps[0]) - groups * whole(core.table[0][0, 0])
 
 
 def test_a_second_limb_is_there_only_where_costs_need_it():

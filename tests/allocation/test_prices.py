@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from mpsearch.allocation.ilp import Ilp
 from mpsearch.allocation.interactions import Pair
 from mpsearch.allocation.limits import BelowFloor
-from mpsearch.allocation.prices import alternatives, differences, forced_bounds, prices
+from mpsearch.allocation.prices import next_best, prices
 from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import Unsupported
 
@@ -109,27 +109,27 @@ def test_losses_over_many_decades_keep_their_prices(model_like, budgets, seed):
 
 @given(small(budgets=(1, 2)))
 @settings(max_examples=20)
-def test_forced_candidates_cost_what_brute_force_says_and_at_least_the_bound(problem):
-    low = forced_bounds(problem, prices(problem))
+def test_a_candidate_costs_at_least_the_bound_and_what_it_is_charged_above_the_least(problem):
+    at = prices(problem)
+    charges = at.charges(problem)
     choices = list(itertools.product(*(range(row.size) for row in problem.losses)))
     for group, row in enumerate(problem.losses):
         for k in range(row.size):
             known = [problem.objective(c) for c in choices if c[group] == k and problem.meets(c)]
             if known:
-                assert low[group][k] <= min(known) + 1e-6
+                low = at.bound + charges[group][k] - charges[group].min()
+                assert low <= min(known) + 1e-6
                 assert Ilp()(problem.pin(group, k).problem).objective == pytest.approx(min(known))
 
 
 @given(small(budgets=(0, 2)))
 @settings(max_examples=30)
-def test_the_alternative_is_the_other_candidate_of_least_charge(problem):
-    choice = tuple(0 for _ in problem.losses)
-    at = prices(problem)
-    rows = differences(problem, choice, at)
-    for row, other in zip(rows, alternatives(problem, choice, at), strict=True):
-        assert row[0] == 0
+def test_the_next_best_is_the_other_candidate_of_least_charge(problem):
+    for row in prices(problem).charges(problem):
+        other = next_best(row, 0)
         assert (other is None) == (row.size == 1)
         if other is not None:
+            assert other > 0
             assert row[other] == min(row[1:])
 
 

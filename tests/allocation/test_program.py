@@ -42,7 +42,6 @@ def test_two_limits_that_exclude_each_other_are_infeasible():
     answer = program.solve(Core.of(problem), **MINUTE)
     assert answer.infeasible
     assert answer.choice is None
-    assert program.prices(Core.of(problem), **MINUTE) is None
 
 
 def test_a_solver_without_time_knows_nothing(model_like):
@@ -50,14 +49,6 @@ def test_a_solver_without_time_knows_nothing(model_like):
     assert not answer.infeasible
     assert answer.choice is None
     assert answer.bound == -math.inf
-
-
-def test_only_a_limit_that_binds_has_a_price(model_like):
-    problem = model_like(6, budgets=2)
-    loose = problem.limited(1, problem.ceiling(1) - 1)
-    price = program.prices(Core.of(loose), **MINUTE)
-    assert price[0] > 0
-    assert price[1] == 0
 
 
 def test_an_unknown_solver_is_refused(model_like):
@@ -72,4 +63,3 @@ def test_costs_far_beyond_a_limit_exclude_their_candidates(large):
         costs=((np.array([1.0, large]), np.array([1.0, large, 2.0])),))
     core = Core.of(problem)
     assert program.solve(core, solver="HiGHS", seconds=10).choice == (0, 2)
-    assert program.prices(core, solver="HiGHS", seconds=10) is not None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from mpsearch.workspace import FileLedger
@@ -101,7 +102,8 @@ def test_a_ledger_with_a_broken_line_in_the_middle_costs_only_that_line(tool, us
     path, = (user / "fresh" / "tables").iterdir()
     path.unlink()
     ledger = user / "fresh" / "ledgers" / f"{path.stem}.jsonl"
-    rows = [[0.5] * len(table["samples"]) for _ in table["values"][0]]
+    samples, = (user / "fresh" / "samples").iterdir()
+    rows = [[0.5] * len(np.load(samples)) for _ in table["values"][0]]
     kept = json.dumps({"unit": "0/5", "rows": rows})
     ledger.write_text('\0\0\0\0\0\n{"unit":"0/3"}\n' + kept + "\n")
     ran = tool(*fresh, cwd=user)

@@ -109,3 +109,27 @@ def test_why_a_pin_costs_what_it_costs(tool, measured_digits, few):
 
 def test_a_pin_that_is_none_is_refused(refused, measured_digits):
     assert "layer=scheme" in refused("show", "policy.json", "--why", "W2", cwd=measured_digits)
+
+
+def test_what_the_allocator_could_not_do_is_told_and_kept(tool, measured_digits, few):
+    command = ("allocate", "-b", "4bpw", "-b", "0.4GBOPs", "--allocator", "hull", "--no-verify",
+               *few)
+    note = tool(*command, "--json", cwd=measured_digits).data["note"]
+    assert note
+    policy = json.loads((measured_digits / "policy.json").read_text())
+    assert policy["provenance"]["allocator"]["note"] == note
+    assert f"hull: {note}" in tool(*command, cwd=measured_digits).out
+    shown = tool("show", "policy.json", cwd=measured_digits)
+    assert f"hull: {note}" in shown.out
+
+
+@pytest.mark.parametrize("command", [("show", "policy.json"),
+                                     ("show", "policy.json", "--why", "head=W2")])
+def test_prices_say_which_objective_they_are_of(tool, measured_digits, few, command):
+    said = "are those of the additive objective; the policy was chosen by the robust one"
+    assert said not in tool(*command, cwd=measured_digits).out
+    ran = tool("allocate", "--budget", "4bpw", "--objective", "robust", "--no-verify", *few,
+               cwd=measured_digits)
+    assert said in ran.out
+    assert said in tool(*command, cwd=measured_digits).out
+    assert said in tool(*command, "--json", cwd=measured_digits).data["caveats"][0]

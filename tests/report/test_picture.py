@@ -16,7 +16,7 @@ from mpsearch.report.curves import chosen_in_words
 from mpsearch.report.front import BitsRow, Front, LayerBits, save_front
 from mpsearch.report.picture import draw
 from mpsearch.report.strip import block_starts, shade
-from mpsearch.report.style import LOOK, decimal, short
+from mpsearch.report.style import LOOK, decimal, drawn, short
 
 
 @pytest.fixture
@@ -61,6 +61,18 @@ def test_writes_a_png_and_an_svg(front, tmp_path):
     drawing = ET.parse(paths[1]).getroot()  # noqa: S314 - written by the line above
     assert drawing.tag.endswith("svg")
     assert "dc:date" not in paths[1].read_text()
+
+
+def test_a_picture_is_known_by_the_numbers_it_shows(front, tmp_path):
+    assert drawn(front, tmp_path / "p") is None
+    paths = draw(front, tmp_path / "p")
+    assert drawn(front, tmp_path / "p") == paths
+    assert drawn(replace(front, chosen="another"), tmp_path / "p") is None
+    draw(replace(front, unit="bits"), tmp_path / "other")
+    paths[0].write_bytes((tmp_path / "other.png").read_bytes())
+    assert drawn(front, tmp_path / "p") is None, "both files must show it"
+    paths[0].unlink()
+    assert drawn(front, tmp_path / "p") is None
 
 
 def test_the_same_front_gives_the_same_bytes_in_another_process(front, tmp_path):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
@@ -25,13 +24,6 @@ from mpsearch.report.table import (
 TOTALS = Totals(weights=1000, size_bits=8 * 1536, bits_per_weight=4.4987, file_bytes=3 * 1024**2,
                 bops=5.23e9, predicted_loss=0.05321)
 W4, W8 = Scheme(weight=IntFormat(bits=4)), Scheme(weight=IntFormat(bits=8))
-
-
-def terminal(grid, width=200):
-    console = Console(width=width, no_color=True)
-    with console.capture() as capture:
-        console.print(grid.rich())
-    return capture.get()
 
 
 def test_budgets_show_what_was_asked_and_what_is_possible():
@@ -98,18 +90,29 @@ def test_difference_lists_changed_layers_and_both_totals():
 def test_terminal_shows_every_cell_in_order():
     grid = Grid(title="[bold]T", columns=words("name") + numbers("n"),
                 rows=(("blocks[0]", "1"), ("[red]", "22")), strong=frozenset({1}))
-    lines = terminal(grid).splitlines()
-    assert lines[0].strip() == "[bold]T"
-    assert [line.split() for line in lines if line.split()[-1:] in (["1"], ["22"])] == [
-        ["blocks[0]", "1"], ["[red]", "22"]]
+    assert grid.lines(rule="-") == ["[bold]T", "name        n", "-------------", "blocks[0]   1",
+                                    "[red]      22"]
 
 
-def test_a_narrow_terminal_folds_words_and_keeps_numbers():
-    grid = Grid(title="T", columns=words("layer") + numbers("n"),
-                rows=(("blocks.11.attention.projection", "123456"),))
-    text = terminal(grid, width=24)
-    assert "123456" in text
-    assert "…" not in text
+def test_terminal_codes_stress_only_what_stands_out():
+    grid = Grid(title="T", columns=words("name"), rows=(("a",), ("b",)), strong=frozenset({1}))
+    title, heading, _, plain, strong = grid.lines(styled=True)
+    assert (title, heading) == ("\x1b[3mT\x1b[0m", "\x1b[1mname\x1b[0m")
+    assert (plain, strong) == ("a", "\x1b[1mb\x1b[0m")
+
+
+def test_wide_letters_and_accents_keep_columns_straight():
+    grid = Grid(title="T", columns=words("name") + numbers("n"),
+                rows=(("数字", "1"), ("e\u0301te", "2"), ("plain", "3")))
+    _, _, rule, *rows = grid.lines()
+    assert rows == ["数字   1", "e\u0301te    2", "plain  3"]
+    assert len(rule) == 8
+
+
+def test_a_cell_cannot_move_the_cursor():
+    grid = Grid(title="a\nb", columns=words("name"), rows=(("up\x1b[2A\tand", ), ))
+    assert grid.lines()[0] == "a b"
+    assert grid.lines()[-1] == "up [2A and"
 
 
 def test_markdown_is_a_table_and_escapes_its_marks():

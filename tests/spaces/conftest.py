@@ -5,8 +5,8 @@ import tomllib
 import pytest
 
 from mpsearch.core.types import LayerSpec
-from mpsearch.spaces import resolve
 from mpsearch.spaces.read import parse_space
+from mpsearch.spaces.resolve import resolve
 
 SHAPES = {"linear": (4, 6), "conv": (4, 2, 3, 3), "embedding": (10, 6), "matmul": None}
 

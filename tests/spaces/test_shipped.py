@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import mpsearch
-from mpsearch.spaces import load_space, resolve, shipped
+from mpsearch.spaces import load_space, shipped
 from mpsearch.spaces.read import parse_space
+from mpsearch.spaces.resolve import resolve
 
 PACKAGE = Path(mpsearch.__file__).parent
 NAMES = ["weights_and_activations", "weights_grouped", "weights_only"]

@@ -8,7 +8,10 @@ import pytest
 from mpsearch import api
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation
-from mpsearch.steps.prediction import fit, require_policies
+from mpsearch.steps import prediction
+from mpsearch.steps.prediction import fit
+from mpsearch.steps.request import require_policies
+from mpsearch.workspace import Workspace
 
 FEW = {"calibration_samples": 16, "evaluation_samples": 32, "batch_size": 16}
 
@@ -180,3 +183,13 @@ def test_a_policy_says_what_it_is_predicted_to_lose(tmp_path):
     path = tmp_path / "policy.json"
     told.save(str(path))
     assert type(told).load(str(path)).prediction == prediction
+
+
+def test_what_was_fitted_is_taken_from_the_workspace(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path)
+    found = [evaluation(kl, stderr=0.1 * kl, top1=0.9 - kl / 10) for kl in scores()]
+    first = prediction._fitted(workspace, scores().tolist(), found)
+    monkeypatch.setattr(prediction, "fit", lambda *_: None)
+    assert prediction._fitted(workspace, scores().tolist(), found) == first
+    assert first.accuracy is not None
+    assert prediction._fitted(workspace, scores(low=2e-3).tolist(), found) is None

@@ -11,12 +11,13 @@ from mpsearch.steps import verify as verifying
 from mpsearch.steps.allocate import allocate
 from mpsearch.steps.measurement import Measurement
 from mpsearch.steps.verify import verify
+from mpsearch.workspace import Workspace
 
 SPREAD = np.random.default_rng(0).gamma(0.5, size=100)
 
 
 @pytest.fixture
-def run(monkeypatch, two_layers, make_measured):
+def run(monkeypatch, two_layers, make_measured, tmp_path):
     """Verify an allocation at 4.6 bits, where each policy's KL is *kl* of its bits a layer."""
 
     def call(kl, *, keep=False, budget="4.6bpw"):
@@ -36,7 +37,8 @@ def run(monkeypatch, two_layers, make_measured):
             return found
 
         monkeypatch.setattr(verifying, "measure_policies", measure)
-        return verify(SimpleNamespace(), allocation, None, keep=keep), asked
+        session = SimpleNamespace(workspace=Workspace(tmp_path))
+        return verify(session, allocation, None, keep=keep), asked
 
     return call
 
@@ -79,3 +81,13 @@ def test_without_a_uniform_policy_in_reach_the_allocated_one_stands(run):
     found, asked = run({(2, 2): 1.0}, budget="2.4bpw")
     assert found.winner is found.allocated
     assert "uniform W4" not in asked
+
+
+def test_what_was_compared_is_not_compared_again(run, monkeypatch):
+    first, _ = run({(4, 4): 1.0, (2, 2): 2.0})
+    monkeypatch.setattr(verifying, "compare", lambda *_: pytest.fail("compared again"))
+    again, _ = run({(4, 4): 1.0, (2, 2): 2.0})
+    assert [each.against for each in again.uniform] == [each.against for each in first.uniform]
+    monkeypatch.setattr(verifying, "compare", lambda *_: None)
+    other, _ = run({(4, 4): 1.0, (2, 2): 3.0})
+    assert other.uniform[0].against is None, "other measurements are compared anew"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
-
-from pydantic import TypeAdapter
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, Any
 
 from mpsearch.core.entries import announced, imported
 from mpsearch.core.errors import BadInput, UnknownName
 from mpsearch.core.formats.base import Format
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
@@ -40,6 +40,8 @@ def format_class(kind: str) -> type[Format]:
 @cache
 def adapter(kind: str) -> TypeAdapter[Format]:
     """What reads, writes and describes formats of this *kind*."""
+    from pydantic import TypeAdapter  # late: it is not needed to read what is as it should be
+
     return TypeAdapter(format_class(kind))
 
 
@@ -58,6 +60,8 @@ def read(data: Any) -> Format:
 
 def read_field(data: Any) -> Format:
     """What `read` returns; where it would raise, an error that names the field it stands in."""
+    from pydantic_core import PydanticCustomError
+
     try:
         return read(data)
     except BadInput as error:

@@ -1,0 +1,48 @@
+"""The curve of best choices is solved once for a table, and kept."""
+
+from dataclasses import replace
+
+import pytest
+
+from mpsearch.core.errors import UnknownName
+from mpsearch.steps.curve import Curve
+from mpsearch.workspace import Workspace
+
+
+@pytest.fixture
+def curve(tmp_path, two_layers, make_measured):
+    def make(losses=None, **options):
+        measured = make_measured(two_layers, losses or [[9.0, 3.0, 2.5], [9.0, 1.0, 0.0]])
+        return Curve(measured=measured, estimator="kl_probe", workspace=Workspace(tmp_path),
+                     **options)
+
+    return make
+
+
+def test_what_was_solved_is_taken_from_the_workspace(curve, monkeypatch):
+    first = curve().solve(7)
+    monkeypatch.setattr("mpsearch.allocation.front.front", lambda *_: pytest.fail("solved again"))
+    assert curve().solve(7) == first
+    assert all(isinstance(choice, tuple) for choice in first)
+
+
+@pytest.mark.parametrize("other", [
+    {"points": 8}, {"sizes": (20.0,)}, {"losses": [[9.0, 3.0, 2.5], [9.0, 1.0, 0.5]]},
+    {"allocator": "greedy"}])
+def test_another_question_is_solved_anew(curve, monkeypatch, other):
+    curve().solve(7)
+    asked = []
+    monkeypatch.setattr("mpsearch.allocation.front.front", lambda *_: asked.append(1) or [])
+    options = {key: other[key] for key in ("losses", "allocator") if key in other}
+    curve(**options).solve(other.get("points", 7), other.get("sizes", ()))
+    assert asked == [1]
+
+
+def test_without_a_workspace_nothing_is_kept(curve, tmp_path):
+    assert replace(curve(), workspace=None).solve(5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_allocator_is_loaded_only_to_solve(curve):
+    with pytest.raises(UnknownName):
+        curve(allocator="no_such").solve(5)
