@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpsearch.core.errors import BadInput
@@ -52,7 +52,7 @@ def test_planted_columns_are_found_and_kept(granularity, scale):
 
 
 def test_eight_bits_with_outliers_lose_what_eight_bits_without_them_do():
-    x = with_outliers((64, 192), times=60)
+    x = with_outliers((64, 192), times=15)
     clean = x.clone()
     clean[:, PLANTED] = 0
     fmt = OutlierSplitFormat(bits=8, scale="absmax")
@@ -61,6 +61,7 @@ def test_eight_bits_with_outliers_lose_what_eight_bits_without_them_do():
 
 
 def test_the_error_is_near_that_of_the_best_columns():
+    ratios = []
     for seed in range(6):
         chance = torch.rand((12, 10), generator=torch.Generator().manual_seed(seed))
         x = drawn((12, 10), seed) / chance.clamp(min=0.05)
@@ -69,9 +70,12 @@ def test_the_error_is_near_that_of_the_best_columns():
         for columns in combinations(range(10), 2):
             rest = x[:, [i for i in range(10) if i not in columns]]
             tried.append(loss(UNIFORM, rest, fmt.rest))
-        assert loss(SPLIT, x, fmt) <= 1.15 * min(tried)
+        ratios.append(loss(SPLIT, x, fmt) / min(tried))
+    assert min(ratios) == pytest.approx(1, abs=1e-3)
+    assert sum(ratios) / len(ratios) < 1.1
 
 
+@settings(max_examples=40)
 @given(st.integers(2, 8), st.sampled_from(["tensor", "channel", "group:8"]), st.integers(0, 999))
 def test_one_column_in_sixteen_bits_is_no_worse_than_none(bits, granularity, seed):
     x = drawn((8, 40), seed)
@@ -84,8 +88,8 @@ def test_weight_of_what_is_stored():
     fmt = OutlierSplitFormat(bits=4)
     codes, scales = 16 * 189 * 4, 16 * 16 + 8
     assert fmt.codes((16, 192)) == (16, 189)
-    assert fmt.stored_bits((16, 192)) == 16 * 8 * -(-189 * 4 // 8) + scales + 3 * 16 + 16 * 3 * 16 + 8
-    assert fmt.stored_bits((16, 192)) > codes
+    ends = 16 * 4  # a row ends on a byte
+    assert fmt.stored_bits((16, 192)) == codes + ends + scales + 3 * 16 + 16 * 3 * 16 + 8
     assert fmt.tables((2, 1 << 16))["columns"] == (1024, 16)
     assert fmt.tables((2, (1 << 16) + 1))["columns"] == (1024, 32)
     assert fmt.arithmetic_bits == 16 / 64 + 4 * 63 / 64
