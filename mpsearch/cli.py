@@ -239,9 +239,11 @@ def show(policy: Annotated[Path, typer.Argument(help="Policy file.")],
 @app.command()
 def spaces(name: Annotated[str | None, typer.Argument(
                help="A shipped space or a TOML file to print.")] = None,
+           quantizers: Annotated[bool, typer.Option(
+               "--quantizers", help="List the number formats that a space may name.")] = False,
            as_json: Json = False) -> None:
     """List the search spaces, or print one."""
-    data, tables = shell.spaces(name)
+    data, tables = shell.quantizers(name) if quantizers else shell.spaces(name)
     shell.answer(data, as_json, tables)
 
 

@@ -21,7 +21,8 @@ SLOW = {"torch", "timm", "torchvision", "sklearn", "scipy", "matplotlib", "optun
     ("allocate", "-b", "4bpw", "--no-verify"),
     ("allocate", "-b", "4bpw", "-b", "0.4GBOPs", "--no-verify"),
     ("pareto", "--no-measure"), ("show", "policy.json"),
-    ("show", "policy.json", "--why", "head=W2"), ("spaces",)])
+    ("show", "policy.json", "--why", "head=W2"), ("spaces",),
+    ("spaces", "--quantizers")])
 def test_nothing_slow_is_imported(measured_digits, few, command):
     options = few if command[0] in {"allocate", "pareto"} else ()
     done = subprocess.run([sys.executable, "-c", PROGRAM, *command, "--json", *options],

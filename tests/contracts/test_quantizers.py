@@ -1,4 +1,4 @@
-"""What every quantizer owes the two backends that share it."""
+"""What every quantizer of uniform integers owes the two backends that share it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from hypothesis import strategies as st
 
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats import IntFormat
+from mpsearch.core.formats import IntFormat, registry
 from mpsearch.quantizers.base import fake_quantize
 
 BITS = st.integers(2, 8)
 RULES = st.sampled_from(["absmax", "percentile", "least_squares"])
 
 
-@pytest.fixture(scope="module", params=plugins.names("quantizer"))
+INTEGERS = [kind for kind in plugins.names("quantizer")
+            if issubclass(registry.format_class(kind), IntFormat)]
+
+
+@pytest.fixture(scope="module", params=INTEGERS)
 def quantizer(request):
     return plugins.load("quantizer", request.param)()
 

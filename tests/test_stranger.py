@@ -1,0 +1,144 @@
+"""A quantizer of another author's package, which nothing here knows of, goes all the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PACKAGE = '''
+"""Fixed-point numbers: whole steps, as many above 0 as below; a power of two as step."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats import Format
+from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.layout import layout_of
+from mpsearch.quantizers.scales import power_of_two
+from mpsearch.quantizers.slices import Slices, check_finite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedPoint(Format):
+    """Whole multiples of a power of two."""
+
+    OPERANDS: ClassVar = ("weight", "input")
+    SUMMARY: ClassVar = "whole multiples of a power of two"
+    SOURCE: ClassVar = "a stranger"
+    WIDTHS: ClassVar = (3, 4, 5)
+    GRANULARITIES: ClassVar = ("tensor", "channel")
+    ACTIVATION_GRANULARITIES: ClassVar = ("tensor",)
+
+    kind: Literal["stranger"] = "stranger"
+    bits: int
+    headroom: Literal[0, 1] = 0
+
+    @property
+    def scale_storage(self):
+        return "exponent"
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Nearest multiple."""
+
+    def fit(self, x, formats, axes=None):
+        return [self._fit(Slices.of(x, layout_of(x.shape, fmt, axes)), fmt) for fmt in formats]
+
+    def _fit(self, slices, fmt):
+        reach = torch.maximum(-slices.low, slices.high) / (2 ** (fmt.bits - 1) - 1)
+        exponent = torch.frexp(reach).exponent.clamp(-126, 126).long() + fmt.headroom
+        scale = power_of_two(exponent).float()
+        return Params(scale=scale, zero_point=torch.zeros_like(scale, dtype=torch.int32))
+
+    def encode(self, x, params, fmt, axes=None):
+        layout = layout_of(x.shape, fmt, axes)
+        if layout.slices != len(params.scale):
+            raise BadInput(f"{len(params.scale)} scales for {x.shape}, that needs {layout.slices}")
+        rows = layout.to_slices(x.detach()).float()
+        check_finite(rows.amin(), rows.amax())
+        half = 2 ** (fmt.bits - 1)
+        steps = (rows / params.scale).round().clamp(1 - half, half - 1) + half
+        return layout.from_slices(steps.int()).contiguous()
+
+    def decode(self, codes, params, fmt, axes=None, *, dtype=torch.float32, shape=None):
+        layout = layout_of(codes.shape, fmt, axes)
+        steps = layout.to_slices(codes) - 2 ** (fmt.bits - 1)
+        return layout.from_slices((steps * params.scale).to(dtype)).contiguous()
+'''
+SPACE = """
+[[rule]]
+weight = [{ kind = "stranger", bits = [3, 4, 5], headroom = 0 }, { bits = 8 }]
+input = { kind = "stranger", bits = 4 }
+"""
+ENTRIES = """
+[mpsearch.format]
+stranger = stranger:FixedPoint
+
+[mpsearch.quantizer]
+stranger = stranger:Rounding
+"""
+FEW = ("--calibration-samples", "16", "--evaluation-samples", "32", "--batch-size", "16")
+
+
+@pytest.fixture
+def python(tmp_path, root):
+    """Runs Python where the stranger's package is installed."""
+    info = tmp_path / "stranger-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRIES)
+    (tmp_path / "stranger.py").write_text(PACKAGE)
+    paths = [str(tmp_path), str(root)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+    def run(*arguments, cwd=tmp_path):
+        return subprocess.run([sys.executable, *arguments], cwd=cwd, env=environment,
+                              capture_output=True, text=True, check=False)
+
+    return run
+
+
+def told(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_command_line_lists_it_allocates_with_it_and_runs_what_it_made(python, tmp_path):
+    tool = ("-c", "from mpsearch.cli import main; main()")
+    listed = told(python(*tool, "spaces", "--quantizers", "--json"))
+    assert listed["stranger"]["summary"] == "whole multiples of a power of two"
+    assert listed["stranger"]["settings"] == {"headroom": {"default": 0, "values": [0, 1]}}
+    (tmp_path / "space.toml").write_text(SPACE)
+    told(python(*tool, "allocate", "--budget", "4bpw", "--space", "space.toml", "--estimator",
+                "weight_error", "--calibration-policies", "0", "--keep", "--json", *FEW))
+    policy = json.loads((tmp_path / "policy.json").read_text())
+    kinds = [layer["scheme"]["weight"]["kind"] for layer in policy["layers"]
+             if layer["scheme"].get("weight")]
+    assert "stranger" in kinds
+    measured = told(python(*tool, "run", "--policy", "policy.json", "--json"))
+    assert measured["kl"] == policy["evaluation"]["kl"]
+
+
+def contract(python, root, chosen):
+    return python("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider",
+                  "tests/quantizers/test_contract.py", "-k", chosen, cwd=root)
+
+
+def test_the_contract_holds_it_too(python, root, tmp_path):
+    done = contract(python, root, "stranger or every_kind")
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout.split(" passed")[0].split()[-1]) > 100
+    text = PACKAGE.replace("bits: int\n", "bits: int\n\n    def stored_bits(self, shape):\n"
+                           "        return 0\n")
+    (tmp_path / "stranger.py").write_text(text)
+    done = contract(python, root, "stranger and comes_back")
+    assert done.returncode == 1, done.stdout
+    assert "passed" not in done.stdout.splitlines()[-1], "what boasts of its size is found out"
