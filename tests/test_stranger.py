@@ -119,25 +119,36 @@ def python(tmp_path, root):
     return run
 
 
-def told(done):
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+ALL_COMMANDS = """
+import json
+import sys
+from mpsearch.cli import main
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["mpsearch", *command, "--json"]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, command
+"""
 
 
 def test_the_command_line_lists_it_allocates_with_it_and_runs_what_it_made(python, tmp_path):
-    tool = ("-c", "from mpsearch.cli import main; main()")
-    listed = told(python(*tool, "spaces", "--quantizers", "--json"))
+    (tmp_path / "space.toml").write_text(SPACE)
+    commands = [
+        ("spaces", "--quantizers"),
+        ("allocate", "--budget", "27.6bpw", "--space", "space.toml", "--estimator", "fisher",
+         "--calibration-policies", "0", "--keep", *FEW),
+        ("run", "--policy", "policy.json")]
+    done = python("-c", ALL_COMMANDS, json.dumps(commands))
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed, _, measured = map(json.loads, done.stdout.splitlines())
     assert listed["stranger"]["summary"] == "whole multiples of a power of two"
     assert listed["stranger"]["settings"] == {"headroom": {"default": 0, "values": [0, 1]}}
-    (tmp_path / "space.toml").write_text(SPACE)
-    told(python(*tool, "allocate", "--budget", "27.6bpw", "--space", "space.toml", "--estimator",
-                "fisher", "--calibration-policies", "0", "--keep", "--json", *FEW))
     policy = json.loads((tmp_path / "policy.json").read_text())
     for operand in ("weight", "input"):
         taken = [scheme[operand]["kind"] for scheme in policy["layers"].values()
                  if scheme[operand]]
         assert taken.count("stranger") >= 2, operand
-    measured = told(python(*tool, "run", "--policy", "policy.json", "--json"))
     assert measured["kl"] == policy["evaluation"]["kl"]
 
 
