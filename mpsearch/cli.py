@@ -233,13 +233,15 @@ def show(*, policy: Path, against: Path | None, why: str | None, workspace: str,
 
 @app.command()
 @click.argument("name", required=False)
+@click.option("--quantizers", is_flag=True,
+              help="List the number formats that a space may name.")
 @JSON
-def spaces(*, name: str | None, as_json: bool) -> None:
+def spaces(*, name: str | None, quantizers: bool, as_json: bool) -> None:
     """List the search spaces, or print one.
 
     NAME is a shipped space or a TOML file.
     """
-    data, tables = shell.spaces(name)
+    data, tables = shell.quantizers(name) if quantizers else shell.spaces(name)
     shell.answer(data, as_json, tables)
 
 

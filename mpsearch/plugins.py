@@ -69,6 +69,9 @@ BUILTIN: dict[str, dict[str, str]] = {
     "quantizer": {
         "int": "mpsearch.quantizers.uniform:Uniform",
         "log2": "mpsearch.quantizers.log2:Log2",
+        "outlier_inputs": "mpsearch.quantizers.outlier_inputs:OutlierInputs",
+        "outlier_split": "mpsearch.quantizers.outlier_split:OutlierSplit",
+        "sparse24": "mpsearch.quantizers.sparse24:Sparse24",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

@@ -318,3 +318,17 @@ def spaces(name: str | None) -> tuple[dict[str, Any], Tables]:
     space = load_space(name)
     text = Path(shipped().get(name, Path(name))).read_text(encoding="utf-8")
     return {"name": space.name, "description": space.description, "toml": text}, [text]
+
+
+def quantizers(name: str | None) -> tuple[dict[str, Any], Tables]:
+    """What `spaces --quantizers` prints: every kind of format, installed ones included.
+
+    Raises:
+        BadInput: a space is named too.
+    """
+    if name is not None:
+        raise BadInput(f"--quantizers lists all kinds of formats: leave out '{name}'")
+    from mpsearch.report.kinds import kinds_data, kinds_grid
+
+    data = kinds_data()
+    return data, [kinds_grid(data)]

@@ -84,7 +84,8 @@ def _values(cls: type[Format], key: str, value: Any, place: Place, operand: Oper
 def _reader(kind: Any, place: Place) -> Any:
     """What reads a value of this type."""
     if get_origin(kind) is Literal:
-        return lambda value: one_of(value, get_args(kind), place)
+        named = {str(each): each for each in get_args(kind)}
+        return lambda value: named[one_of(str(value), named, place)]
     readers: dict[Any, Any] = {bool: switch, int: whole, float: number, str: text}
     return partial(readers[kind], place=place)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mpsearch.plugins import BUILTIN
 from mpsearch.spaces import shipped
 
 NOISY = """
@@ -67,3 +68,23 @@ def test_one_space_is_printed_as_it_is_written(tool, tmp_path):
     text = shipped()["weights_grouped"].read_text()
     assert tool("spaces", "weights_grouped", "--json", cwd=tmp_path).data["toml"] == text
     assert tool("spaces", "weights_grouped", cwd=tmp_path).out.strip() == text.strip()
+
+
+def test_the_kinds_of_formats(tool, tmp_path):
+    data = tool("spaces", "--quantizers", "--json", cwd=tmp_path).data
+    assert set(BUILTIN["quantizer"]) <= set(data)
+    assert all(own["summary"] and own["source"] and own["bits"] for own in data.values())
+    assert all(own["weights"] or own["activations"] for own in data.values())
+    assert data["int"]["weights"] == ["tensor", "channel", "group:N"]
+    assert data["int"]["activations"] == ["tensor", "token"]
+    assert data["int"]["settings"]["symmetric"] == {"default": True}
+    assert data["int"]["settings"]["scale"]["values"] == ["absmax", "percentile", "least_squares"]
+    assert data["outlier_inputs"]["weights"] == []
+    assert data["sparse24"]["activations"] == []
+    told = tool("spaces", "--quantizers", cwd=tmp_path).out
+    assert all(word in told for word in ("group:N", "symmetric = true", "threshold = 6.0", *data))
+
+
+def test_the_kinds_of_formats_are_not_those_of_one_space(refused, tmp_path):
+    assert "leave out 'weights_only'" in refused(
+        "spaces", "weights_only", "--quantizers", cwd=tmp_path)

@@ -123,7 +123,9 @@ def test_all_numbers_equal(fmt, value):
     quantizer, params = fitted(fmt, x)
     y = fake_quantize(quantizer, x, params, fmt)
     assert bool(y.isfinite().all())
-    assert bool((y - x).abs().max() <= max(0.51 * value, 1e-38))
+    # on average, because a sparse format drops numbers whatever they are
+    assert bool((y - x).abs().max() <= max(1.01 * value, 1e-38))
+    assert bool((y - x).double().abs().mean() <= max(0.51 * value, 1e-38))
 
 
 @named([*WEIGHTS, *INPUTS])

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
     "log2": "mpsearch.core.formats.levels:Log2Format",
+    "outlier_inputs": "mpsearch.core.formats.split:OutlierInputsFormat",
+    "outlier_split": "mpsearch.core.formats.split:OutlierSplitFormat",
+    "sparse24": "mpsearch.core.formats.sparse:Sparse24Format",
 }
 
 

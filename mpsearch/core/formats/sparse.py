@@ -1,0 +1,75 @@
+"""Two of every four weights, as integers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+from mpsearch.core.errors import BadInput
+from mpsearch.core.formats.base import Format, Operand, rows_of
+from mpsearch.core.formats.integer import IntFormat, ScaleRule
+
+_FOUR, _TWO = 4, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparse24Format(Format):
+    """Of every four weights in a row the two largest, as symmetric integers; the others are 0.
+
+    *bits* is the width of a kept integer, as papers write it. One code holds two integers and their
+    places among the four, two bits each: ``bits / 2 + 1`` stored bits a weight, which is what
+    sizes and budgets count. Rows are filled up to fours. *scale* is the rule that finds the
+    scale of the kept ones.
+
+    Raises:
+        BadInput: bits outside 2 to 8, or an unknown granularity or rule.
+    """
+
+    OPERANDS: ClassVar[tuple[Operand, ...]] = ("weight",)
+    SUMMARY: ClassVar[str] = "two of every four weights as integers, the others 0"
+    SOURCE: ClassVar[str] = "Yu et al., GPUSQ-ViT, CVPR 2023"
+    WIDTHS: ClassVar[tuple[float, ...]] = tuple(range(2, 9))
+    GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor", "channel", "group")
+
+    kind: Literal["sparse24"] = "sparse24"
+    bits: int
+    granularity: str = "channel"
+    scale: ScaleRule = "least_squares"
+
+    def __post_init__(self) -> None:
+        Format.__post_init__(self)
+        object.__setattr__(self, "bits", int(self.bits))
+        if self.scale not in get_args(ScaleRule):
+            raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(ScaleRule))}")
+
+    @classmethod
+    def usual(cls, operand: Operand, granularity: str | None) -> dict[str, Any]:
+        """A scale an output channel."""
+        del operand
+        return {"granularity": granularity or "channel"}
+
+    @property
+    def kept(self) -> IntFormat:
+        """The format of the kept weights."""
+        return IntFormat(bits=self.bits, granularity=self.granularity, scale=self.scale)
+
+    @property
+    def columnwise(self) -> bool:
+        """Which weights are kept depends on those beside them."""
+        return False
+
+    @property
+    def arithmetic_bits(self) -> float:
+        """Half the width, because half the multiplications are left."""
+        return self.bits / 2
+
+    @property
+    def code_bits(self) -> int:
+        """Two integers and two places."""
+        return _TWO * (self.bits + 2)
+
+    def codes(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """A code for every four weights of a row."""
+        rows, length = rows_of(shape)
+        return rows, math.ceil(length / _FOUR)

@@ -1,0 +1,66 @@
+"""The kinds of formats there are, for people and as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, Field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from mpsearch.core.formats import Format, registry
+from mpsearch.core.formats.base import widths_text
+from mpsearch.report.grid import Grid, words
+
+_OF_EVERY_KIND = ("kind", "bits", "granularity")
+
+
+def kinds_data() -> dict[str, Any]:
+    """What each kind says of itself, by name."""
+    return {kind: _data(registry.format_class(kind)) for kind in registry.kinds()}
+
+
+def kinds_grid(data: dict[str, Any]) -> Grid:
+    """A row a kind: widths, who may share a scale in weights and activations, and settings."""
+    return Grid(
+        title="Quantizers", columns=words(
+            "kind", "bits", "weights", "activations", "settings", "what it is", "source"),
+        rows=tuple((kind, widths_text(tuple(own["bits"])), _listed(own["weights"]),
+                    _listed(own["activations"]), ", ".join(map(_setting, own["settings"].items())),
+                    own["summary"], own["source"]) for kind, own in data.items()))
+
+
+def _data(cls: type[Format]) -> dict[str, Any]:
+    weight, activation = "weight" in cls.OPERANDS, {"input", "other"} & set(cls.OPERANDS)
+    hints = get_type_hints(cls)
+    return {
+        "summary": cls.SUMMARY, "source": cls.SOURCE, "operands": list(cls.OPERANDS),
+        "bits": list(cls.WIDTHS),
+        "weights": _named(cls.GRANULARITIES, "token") if weight else [],
+        "activations": _named(cls.ACTIVATION_GRANULARITIES) if activation else [],
+        "settings": {each.name: _choices(each, hints[each.name]) for each in fields(cls)
+                     if each.name not in _OF_EVERY_KIND}}
+
+
+def _named(granularities: tuple[str, ...], but: str = "") -> list[str]:
+    """*granularities* as a menu writes them, without the one called *but*."""
+    return ["group:N" if each == "group" else each for each in granularities if each != but]
+
+
+def _choices(setting: Field[Any], hint: Any) -> dict[str, Any]:
+    """The default of a setting, None where it must be given, and its values if they are few."""
+    default = None if setting.default is MISSING else setting.default
+    return {"default": default,
+            **({"values": list(get_args(hint))} if get_origin(hint) is Literal else {})}
+
+
+def _setting(item: tuple[str, dict[str, Any]]) -> str:
+    """A setting as a menu writes it: its values if they are few, else its default."""
+    name, own = item
+    if "values" in own:
+        return f"{name} = {'|'.join(map(str, own['values']))}"
+    if own["default"] is None:
+        return name
+    return f"{name} = {json.dumps(own['default'])}"
+
+
+def _listed(granularities: list[str]) -> str:
+    return ", ".join(granularities) or "-"
