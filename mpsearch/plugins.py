@@ -69,6 +69,12 @@ BUILTIN: dict[str, dict[str, str]] = {
     "quantizer": {
         "int": "mpsearch.quantizers.uniform:Uniform",
         "log2": "mpsearch.quantizers.log2:Log2",
+        "log_sqrt2": "mpsearch.quantizers.log_sqrt2:LogSqrt2",
+        "sulq": "mpsearch.quantizers.sulq:Sulq",
+        "adalog": "mpsearch.quantizers.adalog:AdaLog",
+        "tan": "mpsearch.quantizers.tan:Tan",
+        "two_region": "mpsearch.quantizers.two_region:TwoRegion",
+        "twin_log": "mpsearch.quantizers.twin_log:TwinLog",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

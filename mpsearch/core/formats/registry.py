@@ -15,6 +15,12 @@ from mpsearch.core.formats.base import Format
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
     "log2": "mpsearch.core.formats.levels:Log2Format",
+    "log_sqrt2": "mpsearch.core.formats.levels:LogSqrt2Format",
+    "sulq": "mpsearch.core.formats.levels:SulqFormat",
+    "adalog": "mpsearch.core.formats.levels:AdaLogFormat",
+    "tan": "mpsearch.core.formats.levels:TanFormat",
+    "two_region": "mpsearch.core.formats.levels:TwoRegionFormat",
+    "twin_log": "mpsearch.core.formats.levels:TwinLogFormat",
 }
 
 
