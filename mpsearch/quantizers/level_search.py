@@ -54,15 +54,17 @@ class _Search:
         return _Search(ordered=SortedSlices.of(self.ordered.x[rows][:, columns]),
                        reach=self.reach[rows], grid=self.grid.rows(rows))
 
-    def coarse(self, table: Tensor, number: int, low: float) -> _Found:
-        """The best of a coarse grid of scales for a *table* of levels shifted to *low*."""
+    def best(self, table: Tensor, number: int, low: float) -> _Found:
+        """The best scale for a *table* of levels shifted to *low*."""
+        return self._finer(table, self._coarse(table, number, low))
+
+    def _coarse(self, table: Tensor, number: int, low: float) -> _Found:
         top = self.ordered.x[:, -1:] - low
         reach = torch.maximum(self.reach, top) if low else self.reach
         scale, error = self._best(table, low, _SHARES[:, None, None] * reach)
         return _Found(table=number, shift=low, scale=scale, error=error)
 
-    def finer(self, table: Tensor, found: _Found) -> _Found:
-        """*found* moved to the best scale nearby."""
+    def _finer(self, table: Tensor, found: _Found) -> _Found:
         scale, error = found.scale, found.error
         ratio = float(_SHARES[1] / _SHARES[0])
         for _ in range(_FINER):
@@ -74,7 +76,7 @@ class _Search:
         return _Found(table=found.table, shift=found.shift, scale=scale, error=error)
 
     def _best(self, table: Tensor, low: float, scales: Tensor) -> tuple[Tensor, Tensor]:
-        rounded = torch.stack([self.grid.nearest(each) for each in scales])
+        rounded = self.grid.nearest(scales)
         errors = self.ordered.errors(table * rounded.double() + low)
         least, at = errors.min(0)
         return rounded.gather(0, at[None, :, None]).squeeze(0), least
@@ -96,7 +98,7 @@ def fitted(slices: Slices, formats: Sequence[LevelFormat],
                                     reach=exact / grid.unit, grid=grid)
         search = ready[stored]
         chosen = _promising(search, own, _lows(search.ordered, fmt))
-        best = min((search.finer(own[t], search.coarse(own[t], t, low)) for t, low in chosen),
+        best = min((search.best(own[t], t, low) for t, low in chosen),
                    key=lambda each: each.total)
         found.append(_params(best, search.grid, fmt))
     return found
@@ -114,7 +116,7 @@ def _promising(search: _Search, tables: Tensor, lows: Sequence[float]) -> list[t
     sample = search.sampled()
 
     def tried(pairs: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-        errors = [sample.coarse(tables[t], t, low).total for t, low in pairs]
+        errors = [sample.best(tables[t], t, low).total for t, low in pairs]
         order = sorted(range(len(pairs)), key=errors.__getitem__)
         return [pairs[i] for i in order[:_FULL]]
 

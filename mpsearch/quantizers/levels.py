@@ -63,7 +63,7 @@ class Levels:
         if rows.numel():
             check_finite(rows.amin(), rows.amax())
         table = self._table(fmt, params, x.device)
-        steps = (rows.float() - _shift(params)).div_(params.scale)
+        steps = (rows.float() - _shift(params)).div_(params.scale).contiguous()
         codes = torch.bucketize(steps, _bounds(table), out_int32=True)
         return layout.from_slices(codes).contiguous()
 
@@ -114,7 +114,7 @@ def _tables(quantizer: Levels, fmt: LevelFormat) -> Tensor:
 def _lookup(quantizer: Levels, fmt: LevelFormat, table: int,
             device: torch.device) -> tuple[Tensor, Lookup | None]:
     """The levels of a table, each once, and what finds the nearest."""
-    levels = _tables(quantizer, fmt)[table].to(device, torch.float32).unique()
+    levels = torch.unique_consecutive(_tables(quantizer, fmt)[table].to(device, torch.float32))
     return levels, Lookup.of(_bounds(levels))
 
 
