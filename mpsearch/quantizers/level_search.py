@@ -22,7 +22,8 @@ _LOWS = (0.0, 1e-4, 1e-3, 1e-2)
 
 
 _FULL = 4  # tables and shifts that are tried on all numbers, the best of many on a sample
-_SAMPLE = 64, 1 << 14  # slices, and numbers of each
+_SLICES, _LENGTH = 64, 1 << 14  # in a sample: slices, or more if they are short, and their length
+_NUMBERS = 1 << 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +50,11 @@ class _Search:
 
     def sampled(self) -> _Search:
         """The search on some slices, and on some numbers of each, at even distances."""
-        rows, columns = (torch.arange(0, size, -(-size // most), device=self.reach.device)
-                         for size, most in zip(self.ordered.x.shape, _SAMPLE, strict=True))
-        return _Search(ordered=SortedSlices.of(self.ordered.x[rows][:, columns]),
-                       reach=self.reach[rows], grid=self.grid.rows(rows))
+        slices, length = self.ordered.x.shape
+        rows = slice(None, None, -(-slices // max(_SLICES, _NUMBERS // length)))
+        some = self.ordered.x[rows, :: -(-length // _LENGTH)]
+        return _Search(ordered=SortedSlices.of(some), reach=self.reach[rows],
+                       grid=self.grid.rows(rows))
 
     def best(self, table: Tensor, number: int, low: float) -> _Found:
         """The best scale for a *table* of levels shifted to *low*."""
@@ -123,7 +125,7 @@ def _promising(search: _Search, tables: Tensor, lows: Sequence[float]) -> list[t
     best = tried([(t, lows[0]) for t in range(len(tables))])
     if len(lows) > 1:
         best = tried([(t, low) for t, _ in best for low in lows])
-    return best if len(search.reach) <= _SAMPLE[0] else best[:1]
+    return best if len(sample.reach) == len(search.reach) else best[:1]
 
 
 def _lows(ordered: SortedSlices, fmt: LevelFormat) -> list[float]:

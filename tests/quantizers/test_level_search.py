@@ -33,7 +33,7 @@ def test_the_search_comes_close_to_trying_everything(quantizer, kind, make):
 
 
 def test_a_sample_of_many_rows_chooses_the_table_as_well():
-    x = normal((300, 40)) * (1 + normal((300, 1)).abs())
+    x = normal((2000, 40)) * (1 + normal((2000, 1)).abs())
     fmt = TwinLogFormat(bits=4)
     alone = min(_loss_with(x, fmt, table) for table in range(13))
     assert loss(x, fmt) < 1.01 * alone
