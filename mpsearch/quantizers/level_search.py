@@ -109,8 +109,8 @@ def fitted(slices: Slices, formats: Sequence[LevelFormat],
 def _promising(search: _Search, tables: Tensor, lows: Sequence[float]) -> list[tuple[int, float]]:
     """Tables and shifts worth a closer look: all if they are few, else the best on a sample.
 
-    First the table, with the first shift, then the shift. Many slices judge well enough to leave
-    one.
+    First the table, with the first shift, then the shift. Where there are more
+    slices than in the sample, it leaves one.
     """
     pairs = [(t, low) for low in lows for t in range(len(tables))]
     if len(pairs) <= max(_FULL, len(lows)):
