@@ -72,6 +72,12 @@ BUILTIN: dict[str, dict[str, str]] = {
         "outlier_inputs": "mpsearch.quantizers.outlier_inputs:OutlierInputs",
         "outlier_split": "mpsearch.quantizers.outlier_split:OutlierSplit",
         "sparse24": "mpsearch.quantizers.sparse24:Sparse24",
+        "log_sqrt2": "mpsearch.quantizers.log_sqrt2:LogSqrt2",
+        "sulq": "mpsearch.quantizers.sulq:Sulq",
+        "adalog": "mpsearch.quantizers.adalog:AdaLog",
+        "tan": "mpsearch.quantizers.tan:Tan",
+        "two_region": "mpsearch.quantizers.two_region:TwoRegion",
+        "twin_log": "mpsearch.quantizers.twin_log:TwinLog",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

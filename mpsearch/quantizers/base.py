@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -77,6 +77,17 @@ class Quantizer(Protocol[F_contra]):
         ...
 
 
+@runtime_checkable
+class Direct(Protocol[F_contra]):
+    """What a quantizer may offer beside: the round trip without codes, where that is faster."""
+
+    def round_trip(
+        self, x: Tensor, params: Params, fmt: F_contra, axes: Sequence[int] | None = None
+    ) -> Tensor:
+        """What ``decode(encode(x))`` returns, bit for bit, in the type of *x*."""
+        ...
+
+
 def fake_quantize(
     quantizer: Quantizer[Any],
     x: Tensor,
@@ -89,12 +100,19 @@ def fake_quantize(
     Gradients pass straight through (Bengio et al., arXiv:1308.3432).
     """
     with torch.no_grad():
-        codes = quantizer.encode(x, params, fmt, axes)
-        y = quantizer.decode(codes, params, fmt, axes, dtype=x.dtype, shape=x.shape)
+        y = _round_trip(quantizer, x, params, fmt, axes)
     if torch.is_grad_enabled() and x.requires_grad:
         passed: Tensor = _StraightThrough.apply(x, y)
         return passed
     return y
+
+
+def _round_trip(quantizer: Quantizer[Any], x: Tensor, params: Params, fmt: Format,
+                axes: Sequence[int] | None) -> Tensor:
+    if isinstance(quantizer, Direct):
+        return quantizer.round_trip(x, params, fmt, axes)
+    codes = quantizer.encode(x, params, fmt, axes)
+    return quantizer.decode(codes, params, fmt, axes, dtype=x.dtype, shape=x.shape)
 
 
 class _StraightThrough(torch.autograd.Function):

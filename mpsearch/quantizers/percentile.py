@@ -26,15 +26,21 @@ _SORTED_AT_MOST = 1 << 20
 def percentile(slices: Slices, formats: Sequence[IntFormat]) -> list[Params]:
     """For each slice and format the percentile range of least squared error.
 
-    Ranges run from percentile p to 100 - p, for p of 0, 0.001, 0.01, 0.1 and 1, and always
-    contain 0. No single p is right for 2 and for 8 bits, for weights and for activations with
-    outliers, hence the choice; p = 0 is the rule `absmax`, so this is never worse.
+    Ranges run from percentile p to 100 - q, for p and q of 0, 0.001, 0.01, 0.1 and 1, and always
+    contain 0. Asymmetric formats choose p and q each on its own, since outliers may lie on one side
+    alone; symmetric ones, which have one reach, take p = q. No single p is right for 2 and for 8
+    bits, for weights and for activations with outliers, hence the choice; p = q = 0 is the rule
+    `absmax`, so this is never worse.
     """
     starts = [Start.of(slices, fmt) for fmt in formats]
 
     def found(rows: slice) -> list[Choice]:
-        ranges = _ranges(slices.x[rows])
-        return [_best(slices.x[rows], ranges, fmt, start.rows(rows))
+        x = slices.x[rows]
+        alike = _ranges(x)
+        whole = slices.low[rows], slices.high[rows]
+        lows, highs = ([each[side] for each in [whole, *alike]] for side in (0, 1))
+        pairs = [(low, high) for low in lows for high in highs][1:]
+        return [_best(x, alike if fmt.symmetric else pairs, fmt, start.rows(rows))
                 for fmt, start in zip(formats, starts, strict=True)]
 
     blocks = side_by_side(found, list(slices.blocks()), slices.x.device)

@@ -8,7 +8,7 @@ import torch
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import registry
-from mpsearch.quantizers.base import fake_quantize, from_static, to_static
+from mpsearch.quantizers.base import Direct, fake_quantize, from_static, to_static
 from mpsearch.quantizers.packing import packed_tensors, unpacked
 from tests.quantizers.formats import formats_of
 
@@ -175,6 +175,21 @@ def test_formats_fitted_together_are_fitted_as_alone(kind, operand):
     quantizer = quantizer_of(formats[0])
     for fmt, together in zip(formats, quantizer.fit(x, formats), strict=True):
         same(together, quantizer.fit(x, [fmt])[0])
+
+
+@named([fmt for fmt in [*WEIGHTS, *INPUTS] if isinstance(quantizer_of(fmt), Direct)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_direct_round_trip_is_that_of_the_codes_to_the_bit(fmt, dtype):
+    for x in (numbers(fmt, (5, 3, 3, 3)).to(dtype), -0.3 * numbers(fmt).to(dtype).T):
+        quantizer, params = fitted(fmt, x)
+        codes = quantizer.encode(x, params, fmt)
+        value = quantizer.decode(codes, params, fmt, dtype=dtype, shape=x.shape)
+        direct = quantizer.round_trip(x, params, fmt)
+        assert direct.dtype == dtype
+        assert torch.equal(direct.view(torch.uint8), value.view(torch.uint8))
+    x[2, 5] = torch.inf
+    with pytest.raises(BadInput, match="not finite"):
+        quantizer.round_trip(x, params, fmt)
 
 
 @named([fmt for fmt in INPUTS if fmt.calibrated])

@@ -149,3 +149,31 @@ def test_outliers_far_beyond_the_bulk_are_clipped_by_least_squares(tensor):
     for symmetric in (True, False):
         fmt = IntFormat(bits=4, symmetric=symmetric, granularity="tensor")
         assert float(errors(x, fmt)) < 0.1 * float(errors(x, replace(fmt, scale="absmax")))
+
+
+def test_percentiles_of_the_two_sides_are_chosen_apart():
+    # far below lie as many as above, but only those above are near enough to be given up
+    x = torch.cat([torch.full((150,), -6.0), torch.linspace(-1, 1, 19_700),
+                   torch.full((150,), 3.0)])[None]
+    fmt = IntFormat(bits=3, symmetric=False, granularity="tensor", scale="percentile")
+    (params,) = UNIFORM.fit(x, [fmt])
+    ends = (torch.tensor([0, 7]) - params.zero_point) * params.scale
+    assert ends.flatten().tolist() == pytest.approx([-6, 1], abs=0.05)
+    for low, high in ((-6, 3), (-1, 1)):
+        step = (high - low) / 7
+        zero = round(-low / step)
+        near = ((x / step).round().clamp(-zero, 7 - zero)) * step
+        assert float(errors(x, fmt)) < 0.9 * float((near - x).square().sum())
+
+
+@pytest.mark.parametrize("rule", ["absmax", "percentile", "least_squares"])
+@settings(max_examples=30)
+@given(st.integers(2, 8), st.floats(-50, 50), st.floats(1e-3, 2))
+def test_zero_keeps_its_code_where_all_numbers_lie_far_from_it(rule, bits, middle, width):
+    x = (torch.linspace(-1, 1, 40) * width + middle)[None]
+    fmt = IntFormat(bits=bits, symmetric=False, scale=rule)
+    (params,) = UNIFORM.fit(x, [fmt])
+    assert 0 <= int(params.zero_point) < 2**bits
+    assert not fake_quantize(UNIFORM, torch.zeros_like(x), params, fmt).any()
+    reach = float(x.abs().max())  # and the far end is not cut off for it
+    assert float((fake_quantize(UNIFORM, x, params, fmt) - x).abs().max()) <= reach

@@ -40,3 +40,72 @@ class Log2Format(LevelFormat):
     SOURCE: ClassVar[str] = "Lin et al., FQ-ViT, IJCAI 2022"
 
     kind: Literal["log2"] = "log2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSqrt2Format(LevelFormat):
+    """Half powers of two below the scale, and 0: ``2**(-k / 2)``."""
+
+    SUMMARY: ClassVar[str] = "half powers of two and 0, for values after a softmax"
+    SOURCE: ClassVar[str] = "Li et al., RepQ-ViT, ICCV 2023"
+
+    kind: Literal["log_sqrt2"] = "log_sqrt2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SulqFormat(LevelFormat):
+    """Powers of a base less a constant, ``2**y - eta`` for evenly spaced y; eta is searched."""
+
+    SUMMARY: ClassVar[str] = "shifted powers, between uniform and log2, for values after a softmax"
+    SOURCE: ClassVar[str] = "Zhong et al., I&S-ViT, arXiv:2311.10126"
+
+    kind: Literal["sulq"] = "sulq"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaLogFormat(LevelFormat):
+    """Powers of a searched base ``2**(q / 37)`` with short mantissas, and 0."""
+
+    SUMMARY: ClassVar[str] = "powers of a searched base and 0, for values after a softmax or a GELU"
+    SOURCE: ClassVar[str] = "Wu et al., AdaLog, ECCV 2024"
+
+    kind: Literal["adalog"] = "adalog"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TanFormat(LevelFormat):
+    """Levels on an arctangent, finest near the scale and, if that is better, near 0 as well."""
+
+    SUMMARY: ClassVar[str] = "arctangent steps, finest near the largest values after a softmax"
+    SOURCE: ClassVar[str] = "after Yang et al., DopQ-ViT, arXiv:2408.03291"
+
+    kind: Literal["tan"] = "tan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoRegionFormat(LevelFormat):
+    """Two runs of even steps, one step the other times a searched power of two.
+
+    Either the numbers below 0 and above it have a step each (after a GELU), or the small and the
+    large numbers (after a softmax).
+    """
+
+    SUMMARY: ClassVar[str] = "a fine and a coarse uniform region, after a GELU or a softmax"
+    SOURCE: ClassVar[str] = "Yuan et al., PTQ4ViT, ECCV 2022; MPTQ-ViT, arXiv:2401.14895"
+    SHIFTED: ClassVar[bool] = False
+
+    kind: Literal["two_region"] = "two_region"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinLogFormat(LevelFormat):
+    """Shifted powers on both sides of 0, ``2**(bits - 1) - 1`` a side, and 0."""
+
+    OPERANDS: ClassVar[tuple[Operand, ...]] = ("weight",)
+    GRANULARITIES: ClassVar[tuple[str, ...]] = ("channel", "group", "tensor")
+    SUMMARY: ClassVar[str] = "shifted powers on both sides of 0, for long-tailed weights"
+    SOURCE: ClassVar[str] = "LRQ-DiT, arXiv:2508.03485"
+    SHIFTED: ClassVar[bool] = False
+
+    kind: Literal["twin_log"] = "twin_log"
+    granularity: str = "channel"

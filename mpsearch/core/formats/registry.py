@@ -18,6 +18,12 @@ BUILTIN: dict[str, str] = {
     "outlier_inputs": "mpsearch.core.formats.split:OutlierInputsFormat",
     "outlier_split": "mpsearch.core.formats.split:OutlierSplitFormat",
     "sparse24": "mpsearch.core.formats.sparse:Sparse24Format",
+    "log_sqrt2": "mpsearch.core.formats.levels:LogSqrt2Format",
+    "sulq": "mpsearch.core.formats.levels:SulqFormat",
+    "adalog": "mpsearch.core.formats.levels:AdaLogFormat",
+    "tan": "mpsearch.core.formats.levels:TanFormat",
+    "two_region": "mpsearch.core.formats.levels:TwoRegionFormat",
+    "twin_log": "mpsearch.core.formats.levels:TwinLogFormat",
 }
 
 
