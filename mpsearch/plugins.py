@@ -69,6 +69,8 @@ BUILTIN: dict[str, dict[str, str]] = {
     "quantizer": {
         "int": "mpsearch.quantizers.uniform:Uniform",
         "log2": "mpsearch.quantizers.log2:Log2",
+        "float": "mpsearch.quantizers.floating:Float",
+        "normal_float": "mpsearch.quantizers.normal_float:NormalFloat",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

@@ -15,6 +15,8 @@ from mpsearch.core.formats.base import Format
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
     "log2": "mpsearch.core.formats.levels:Log2Format",
+    "float": "mpsearch.core.formats.floating:FloatFormat",
+    "normal_float": "mpsearch.core.formats.normal:NormalFloatFormat",
 }
 
 
