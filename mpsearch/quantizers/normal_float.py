@@ -13,10 +13,14 @@ from torch import Tensor
 from mpsearch.core.formats.normal import NormalFloatFormat
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.layout import layout_of, matched
-from mpsearch.quantizers.scale_search import Found, Search, shares
+from mpsearch.quantizers.scale_search import Search, reach_of, shares
+from mpsearch.quantizers.scales import ScaleGrid
 from mpsearch.quantizers.slices import Slices, check_finite
 from mpsearch.quantizers.threads import side_by_side
 
+_FINE = 1 << 14
+"""Stretches on either side of 0 in which the search looks up levels. It may take the other one of
+two levels that are as good as equally near; codes are found exactly."""
 _OCTAVES, _A_OCTAVE, _ABOVE = 2.0, 4, 0.25
 _RATIOS = (2**0.125, 2**0.0625)
 
@@ -81,12 +85,13 @@ def levels_of(bits: int) -> Tensor:
     outermost = 1 - (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
 
     def side(steps: int) -> list[float]:
-        ends = [0.5 + (outermost - 0.5) * k / steps for k in range(1, steps + 1)]
-        quantiles = [NormalDist().inv_cdf(end) for end in ends]
-        return [each / quantiles[-1] for each in quantiles]
+        # Seven digits, then float32: so the published 4-bit levels come out to the last bit.
+        ends = torch.linspace(round(outermost, 7), 0.5, steps + 1)[:-1]
+        return [NormalDist().inv_cdf(end) for end in ends.tolist()]
 
-    below = [-each for each in reversed(side(count // 2 - 1))]
-    return torch.tensor([*below, 0.0, *side(count // 2)], dtype=torch.float32)
+    below = [-each for each in side(count // 2 - 1)]
+    levels = torch.tensor([*below, 0.0, *reversed(side(count // 2))], dtype=torch.float32)
+    return levels / levels[-1]
 
 
 def _codes(steps: Tensor, levels: Tensor) -> Tensor:
@@ -94,20 +99,34 @@ def _codes(steps: Tensor, levels: Tensor) -> Tensor:
     return torch.bucketize(steps, bounds.to(steps.device), out_int32=True)
 
 
+@cache
+def _fine_table(bits: int) -> Tensor:
+    """The level nearest to the middle of each of many short stretches from -1 to 1."""
+    middles = (torch.arange(2 * _FINE) + 0.5) / _FINE - 1
+    levels = levels_of(bits)
+    return levels[_codes(middles, levels)]
+
+
 def _fitted(slices: Slices, fmt: NormalFloatFormat) -> Params:
-    levels = levels_of(fmt.bits).to(slices.x.device)
+    if fmt.scale == "absmax":
+        reach = reach_of(slices)
+        grid = ScaleGrid.around(reach, stored=True)
+        return _params(grid.from_units(grid.at_least(reach / grid.unit)))
+    table = _fine_table(fmt.bits).to(slices.x.device)
 
     def rounding(steps: Tensor) -> Tensor:
-        return levels[_codes(steps, levels)]
+        at = steps.add_(1).mul_(_FINE).clamp_(0, 2 * _FINE - 1).int()
+        return table.index_select(0, at.view(-1)).view(at.shape)
 
-    def found(rows: slice) -> tuple[Found, Search]:
+    def found(rows: slice) -> Tensor:
         search = Search.of(slices, rows)
-        if fmt.scale == "absmax":
-            return search.best_of(rounding, [search.grid.at_least(search.reach)]), search
         tried = [search.grid.nearest(search.reach * share)
                  for share in shares(_OCTAVES, _A_OCTAVE, _ABOVE)]
-        return search.refined(rounding, search.best_of(rounding, tried), _RATIOS), search
+        best = search.refined(rounding, search.best_of(rounding, tried), _RATIOS)
+        return search.grid.from_units(best.scale)
 
-    results = side_by_side(found, list(slices.blocks()), slices.x.device)
-    scale = torch.cat([search.grid.from_units(best.scale) for best, search in results])
+    return _params(torch.cat(side_by_side(found, list(slices.blocks()), slices.x.device)))
+
+
+def _params(scale: Tensor) -> Params:
     return Params(scale=scale, zero_point=torch.zeros_like(scale, dtype=torch.int32))
