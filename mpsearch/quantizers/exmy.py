@@ -41,8 +41,8 @@ def numbers_of(numbers: MiniFloat) -> Tensor:
     """What every code stands for, float32 [2**bits]; codes that are no numbers stand for NaN."""
     sizes = [numbers.magnitude(code) if code <= numbers.last_code else float("nan")
              for code in range(1 << (numbers.bits - 1))]
-    sizes = torch.tensor(sizes, dtype=torch.float32)
-    return torch.cat([sizes, -sizes])
+    positive = torch.tensor(sizes, dtype=torch.float32)
+    return torch.cat([positive, -positive])
 
 
 def _binade(x: Tensor, numbers: MiniFloat, shift: int) -> Tensor:

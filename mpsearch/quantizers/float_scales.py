@@ -22,9 +22,10 @@ _OCTAVES = {1: 6.0, 2: 6.0, 3: 3.0}
 """Octaves below the reach that are searched, by exponent bits. Numbers of a wide range can hold
 both extremes and the bulk, so that they gain little from cutting off extremes."""
 _WIDE_OCTAVES = 1.0
-_A_OCTAVE, _ABOVE = 2, 0.5
-_CLOSE = 1.25  # a coarse error within this of the least may still turn out to be the least
-_RATIOS = (2**0.25, 2**0.125, 2**0.0625)
+_COARSE, _FINE, _ABOVE = 2, 6, 1.0
+"""Scales tried in an octave, first and for numbers that come close; octaves above the reach."""
+_CLOSE = 1.4  # a coarse error within this of the least may still turn out to be the least
+_RATIOS = (2 ** (1 / 12), 2 ** (1 / 24))
 _LEAST_UNIT, _LEAST_SCALE = 2.0**-125, 2.0**-149
 
 
@@ -40,7 +41,7 @@ def free_scaled(slices: Slices, fmt: FloatFormat) -> Params:
     close = [i for i, total in enumerate(totals) if total <= _CLOSE * min(totals)]
     if fmt.scale == "least_squares":
         for i in close:
-            coarse[i] = over(partial(_fine, searches, fmt.candidates[i], coarse[i]))
+            coarse[i] = over(partial(_fine, searches, fmt.candidates[i]))
     best = min(close, key=lambda i: _total(coarse[i]))
     unit = ScaleGrid.around(reach_of(slices), stored=True).unit
     own = (unit * 2.0 ** -fmt.candidates[best].highest).clamp(min=_LEAST_UNIT)
@@ -84,22 +85,29 @@ def _rounding(numbers: MiniFloat, shift: int) -> Rounding:
 
 
 def _coarse(searches: Sequence[Search], numbers: MiniFloat, fmt: FloatFormat, at: int) -> Found:
-    """The best of a few scales; numbers are counted so that the largest lies from 1 to 2."""
-    search, largest = searches[at], numbers.largest * 2.0**-numbers.highest
-    rounding = _rounding(numbers, numbers.highest)
+    """The scale that the standard gives, or the best of a few."""
+    search, rounding = searches[at], _rounding(numbers, numbers.highest)
     if fmt.scale == "absmax":
-        return search.best_of(rounding, [search.grid.at_least(search.reach / largest)])
+        return search.best_of(rounding, [search.grid.at_least(search.reach / _largest(numbers))])
+    return search.best_of(rounding, _tried(search, numbers, _COARSE))
+
+
+def _fine(searches: Sequence[Search], numbers: MiniFloat, at: int) -> Found:
+    """The best of more scales, refined."""
+    search, rounding = searches[at], _rounding(numbers, numbers.highest)
+    return search.refined(rounding, search.best_of(rounding, _tried(search, numbers, _FINE)),
+                          _RATIOS)
+
+
+def _tried(search: Search, numbers: MiniFloat, an_octave: int) -> list[Tensor]:
     octaves = _OCTAVES.get(numbers.exponent, _WIDE_OCTAVES)
-    scales = [search.grid.nearest(search.reach * (share / largest))
-              for share in shares(octaves, _A_OCTAVE, _ABOVE)]
-    return search.best_of(rounding, scales)
+    return [search.grid.nearest(search.reach * (share / _largest(numbers)))
+            for share in shares(octaves, an_octave, _ABOVE)]
 
 
-def _fine(searches: Sequence[Search], numbers: MiniFloat, coarse: Found, at: int) -> Found:
-    first = sum(len(each.x) for each in searches[:at])
-    rows = slice(first, first + len(searches[at].x))
-    start = Found(scale=coarse.scale[rows], error=coarse.error[rows])
-    return searches[at].refined(_rounding(numbers, numbers.highest), start, _RATIOS)
+def _largest(numbers: MiniFloat) -> float:
+    """The largest number, counted so that it lies from 1 to 2."""
+    return numbers.largest * 2.0**-numbers.highest
 
 
 def _block_scales(reach: Tensor, numbers: MiniFloat,

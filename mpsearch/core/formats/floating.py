@@ -26,11 +26,11 @@ class FloatFormat(Format):
     """A value is ``number * scale``, where the number has a sign, exponent bits and the rest.
 
     *exponent* is the number of exponent bits; at 0 it is chosen for each tensor by squared error
-    and stored in 8 bits (for ``token``, it is one that suits bell shapes). *blocks* says what the scales are: any numbers (``real``: the bias of the
-    exponent is then a real number, as in LLM-FP4), powers of two (``mx``), or E4M3 numbers under
-    one of the tensor (``nv``); the last two are for ``group:N``, 32 and 16 where none is given.
-    *scale* is the rule that finds scales: what the standard says, which clips nothing or next to
-    nothing, or a search.
+    and stored in 8 bits (for ``token``, it is one that suits bell shapes). *blocks* says what the
+    scales are: any numbers (``real``: the bias of the exponent is then a real number, as in
+    LLM-FP4), powers of two (``mx``), or E4M3 numbers under one of the tensor (``nv``); the last
+    two are for ``group:N``, 32 and 16 where none is given. *scale* is the rule that finds scales:
+    what the standard says, which clips nothing or next to nothing, or a search.
 
     Raises:
         BadInput: settings that do not go together.
