@@ -22,10 +22,11 @@ _OCTAVES = {1: 6.0, 2: 6.0, 3: 3.0}
 """Octaves below the reach that are searched, by exponent bits. Numbers of a wide range can hold
 both extremes and the bulk, so that they gain little from cutting off extremes."""
 _WIDE_OCTAVES = 1.0
-_COARSE, _FINE, _ABOVE = 2, 6, 1.0
+_COARSE, _FINE, _ABOVE = 2, 4, 0.5
 """Scales tried in an octave, first and for numbers that come close; octaves above the reach."""
 _CLOSE = 1.4  # a coarse error within this of the least may still turn out to be the least
-_RATIOS = (2 ** (1 / 12), 2 ** (1 / 24))
+_RATIOS = (2**0.125, 2**0.0625)
+_FEW = 2  # bits of mantissa up to which it matters on which number the reach comes to lie
 _LEAST_UNIT, _LEAST_SCALE = 2.0**-125, 2.0**-149
 
 
@@ -93,10 +94,14 @@ def _coarse(searches: Sequence[Search], numbers: MiniFloat, fmt: FloatFormat, at
 
 
 def _fine(searches: Sequence[Search], numbers: MiniFloat, at: int) -> Found:
-    """The best of more scales, refined."""
+    """The best of more scales, refined; under some of them the reach is one of the numbers."""
     search, rounding = searches[at], _rounding(numbers, numbers.highest)
-    return search.refined(rounding, search.best_of(rounding, _tried(search, numbers, _FINE)),
-                          _RATIOS)
+    scales = _tried(search, numbers, _FINE)
+    if numbers.mantissa <= _FEW:
+        codes = range(max(1, numbers.last_code - (2 << numbers.mantissa)), numbers.last_code)
+        sizes = [numbers.magnitude(code) * 2.0**-numbers.highest for code in codes]
+        scales += [search.grid.nearest(search.reach / size) for size in sizes]
+    return search.refined(rounding, search.best_of(rounding, scales), _RATIOS)
 
 
 def _tried(search: Search, numbers: MiniFloat, an_octave: int) -> list[Tensor]:
