@@ -78,6 +78,8 @@ BUILTIN: dict[str, dict[str, str]] = {
         "tan": "mpsearch.quantizers.tan:Tan",
         "two_region": "mpsearch.quantizers.two_region:TwoRegion",
         "twin_log": "mpsearch.quantizers.twin_log:TwinLog",
+        "float": "mpsearch.quantizers.floating:Float",
+        "normal_float": "mpsearch.quantizers.normal_float:NormalFloat",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

@@ -93,3 +93,17 @@ def layout_of(shape: Sequence[int], fmt: Format, axes: Sequence[int] | None = No
     layout = Layout(shape=tuple(shape), summed=summed, group=fmt.group_size)
     whole = layout.group is None or layout.group >= layout.terms
     return replace(layout, group=None) if whole else layout
+
+
+def matched(layout: Layout, scales: Tensor) -> Layout:
+    """*layout*, if there are as many *scales* as it has slices.
+
+    Raises:
+        BadInput: there are more or fewer.
+    """
+    if len(scales) != layout.slices:
+        raise BadInput(
+            f"{len(scales)} scales for a tensor of shape {layout.shape} that needs "
+            f"{layout.slices}: fit the parameters on a tensor of this shape"
+        )
+    return layout

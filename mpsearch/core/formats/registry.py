@@ -24,6 +24,8 @@ BUILTIN: dict[str, str] = {
     "tan": "mpsearch.core.formats.levels:TanFormat",
     "two_region": "mpsearch.core.formats.levels:TwoRegionFormat",
     "twin_log": "mpsearch.core.formats.levels:TwinLogFormat",
+    "float": "mpsearch.core.formats.floating:FloatFormat",
+    "normal_float": "mpsearch.core.formats.normal:NormalFloatFormat",
 }
 
 

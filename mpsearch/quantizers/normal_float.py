@@ -1,0 +1,132 @@
+"""The quantizer of levels at quantiles of the normal distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.formats.normal import NormalFloatFormat
+from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.layout import layout_of, matched
+from mpsearch.quantizers.scale_search import Search, reach_of, shares
+from mpsearch.quantizers.scales import ScaleGrid
+from mpsearch.quantizers.slices import Slices, check_finite
+from mpsearch.quantizers.threads import side_by_side
+
+_FINE = 1 << 14
+"""Stretches on either side of 0 in which the search looks up levels. It may take the other one of
+two levels that are as good as equally near; codes are found exactly."""
+_OCTAVES, _A_OCTAVE, _ABOVE = 2.0, 4, 0.25
+_RATIOS = (2**0.125, 2**0.0625)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalFloat:
+    """Round to the nearest level, the lower one of two; codes count levels from the lowest.
+
+    Source: Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs" (NeurIPS 2023,
+    arXiv:2305.14314), section 3 and appendix E. Scales are 16 bits; they are not quantized again.
+    """
+
+    def fit(self, x: Tensor, formats: Sequence[NormalFloatFormat],
+            axes: Sequence[int] | None = None) -> list[Params]:
+        """Scales of *x* in each of *formats*.
+
+        Raises:
+            BadInput: the tensor is empty or has values that are not finite.
+        """
+        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
+        slices = {layout: Slices.of(x, layout) for layout in dict.fromkeys(layouts)}
+        return [_fitted(slices[layout], fmt)
+                for layout, fmt in zip(layouts, formats, strict=True)]
+
+    def encode(self, x: Tensor, params: Params, fmt: NormalFloatFormat,
+               axes: Sequence[int] | None = None) -> Tensor:
+        """Codes of *x*, int32 and of its shape.
+
+        Raises:
+            BadInput: the tensor has values that are not finite, or does not fit *params*.
+        """
+        layout = matched(layout_of(x.shape, fmt, axes), params.scale)
+        rows = layout.to_slices(x.detach())
+        if rows.numel():
+            check_finite(rows.amin(), rows.amax())
+        codes = _codes(rows.float() / params.scale, levels_of(fmt.bits))
+        return layout.from_slices(codes).contiguous()
+
+    def decode(self, codes: Tensor, params: Params, fmt: NormalFloatFormat,
+               axes: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32,
+               shape: Sequence[int] | None = None) -> Tensor:
+        """The numbers that *codes* stand for, in their shape; computed in float32.
+
+        Raises:
+            BadInput: the codes do not fit *params*.
+        """
+        del shape  # it is that of the codes
+        layout = matched(layout_of(codes.shape, fmt, axes), params.scale)
+        levels = levels_of(fmt.bits).to(codes.device)
+        values = levels[layout.to_slices(codes).long()].mul_(params.scale)
+        return layout.from_slices(values.to(dtype)).contiguous()
+
+
+@cache
+def levels_of(bits: int) -> Tensor:
+    """The levels, rising from -1 to 1, float32 [2**bits].
+
+    Quantiles at even steps of probability from 1/2 to *outermost*, one more above 0 than below,
+    where the outermost one lies halfway between those of 2**bits and of one level less.
+    """
+    count = 1 << bits
+    outermost = 1 - (1 / (2 * count) + 1 / (2 * (count - 1))) / 2
+
+    def side(steps: int) -> list[float]:
+        # Seven digits, then float32: so the published 4-bit levels come out to the last bit.
+        ends = torch.linspace(round(outermost, 7), 0.5, steps + 1)[:-1]
+        return [NormalDist().inv_cdf(end) for end in ends.tolist()]
+
+    below = [-each for each in side(count // 2 - 1)]
+    levels = torch.tensor([*below, 0.0, *reversed(side(count // 2))], dtype=torch.float32)
+    return levels / levels[-1]
+
+
+def _codes(steps: Tensor, levels: Tensor) -> Tensor:
+    bounds = ((levels[1:].double() + levels[:-1].double()) / 2).float()
+    return torch.bucketize(steps, bounds.to(steps.device), out_int32=True)
+
+
+@cache
+def _fine_table(bits: int) -> Tensor:
+    """The level nearest to the middle of each of many short stretches from -1 to 1."""
+    middles = (torch.arange(2 * _FINE) + 0.5) / _FINE - 1
+    levels = levels_of(bits)
+    return levels[_codes(middles, levels)]
+
+
+def _fitted(slices: Slices, fmt: NormalFloatFormat) -> Params:
+    if fmt.scale == "absmax":
+        reach = reach_of(slices)
+        grid = ScaleGrid.around(reach, stored=True)
+        return _params(grid.from_units(grid.at_least(reach / grid.unit)))
+    table = _fine_table(fmt.bits).to(slices.x.device)
+
+    def rounding(steps: Tensor) -> Tensor:
+        at = steps.add_(1).mul_(_FINE).clamp_(0, 2 * _FINE - 1).int()
+        return table.index_select(0, at.view(-1)).view(at.shape)
+
+    def found(rows: slice) -> Tensor:
+        search = Search.of(slices, rows)
+        tried = [search.grid.nearest(search.reach * share)
+                 for share in shares(_OCTAVES, _A_OCTAVE, _ABOVE)]
+        best = search.refined(rounding, search.best_of(rounding, tried), _RATIOS)
+        return search.grid.from_units(best.scale)
+
+    return _params(torch.cat(side_by_side(found, list(slices.blocks()), slices.x.device)))
+
+
+def _params(scale: Tensor) -> Params:
+    return Params(scale=scale, zero_point=torch.zeros_like(scale, dtype=torch.int32))
