@@ -69,6 +69,9 @@ BUILTIN: dict[str, dict[str, str]] = {
     "quantizer": {
         "int": "mpsearch.quantizers.uniform:Uniform",
         "log2": "mpsearch.quantizers.log2:Log2",
+        "lloyd": "mpsearch.quantizers.lloyd:Lloyd",
+        "vector": "mpsearch.quantizers.codewords:Codewords",
+        "product": "mpsearch.quantizers.codewords:Codewords",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

@@ -15,6 +15,9 @@ from mpsearch.core.formats.base import Format
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
     "log2": "mpsearch.core.formats.levels:Log2Format",
+    "lloyd": "mpsearch.core.formats.lloyd:LloydFormat",
+    "vector": "mpsearch.core.formats.codewords:VectorFormat",
+    "product": "mpsearch.core.formats.codewords:ProductFormat",
 }
 
 
