@@ -102,4 +102,5 @@ def _best_start(numbers: Numbers, runs: Runs, codebooks: Array) -> Array:
         codes = runs.codes(_rows(numbers, runs) / scale, codebooks)
         values = _values(numbers, runs, codes, codebooks)
         errors.append(numbers.errors(values * scale))
-    return np.take_along_axis(np.stack(starts), np.argmin(errors, 0)[None], 0)[0]
+    best: Array = np.take_along_axis(np.stack(starts), np.argmin(errors, 0)[None], 0)[0]
+    return best

@@ -12,37 +12,71 @@ from mpsearch.quantizers.random_numbers import Stream
 Indices = npt.NDArray[np.intp]
 _DRAWS = 4
 """Turns in which the first codewords are drawn, an equal share in each."""
+_SLACK = 0.5  # in training, a codeword may be so much farther than the nearest
+_LITTLE, _MUCH = 0.5, 1.5  # of the mean error of a codeword
 _HARDLY = 1e-280  # the weight of what is drawn last
 
 
-def nearest(points: Array, codewords: Array) -> tuple[Array, Indices]:
+def nearest(points: Array, codewords: Array, slack: float = 0.0) -> tuple[Array, Indices]:
     """Distance [n] of *points* [n, d] to the nearest of *codewords* [K, d], and its index [n].
 
-    By a tree (Friedman, Bentley, Finkel, ACM TOMS 1977): exact, from differences and not from
-    products, and in few dimensions much faster than all distances.
+    By a tree (Friedman, Bentley, Finkel, ACM TOMS 1977): from differences and not from products,
+    and in few dimensions much faster than all distances. Exact, unless *slack* allows a codeword
+    that is farther by this share of the distance.
     """
-    distance, index = cKDTree(codewords).query(points)
+    distance, index = cKDTree(codewords).query(points, eps=slack)
     return distance, index
 
 
 def trained(points: Array, weight: Array, count: int, rounds: int, seed: int = 0) -> Array:
-    """*count* codewords for *points* [n, d] by *rounds* of Lloyd's rule; float64.
+    """*count* codewords for *points* [n, d] with their *weight* [n]; float64.
 
-    Each becomes the mean of the points nearest to it; one that has none moves to the point of the
-    largest error. *weight* is [n]. Where there are no more points than codewords, they are the
-    points. Source: Linde, Buzo, Gray, "An Algorithm for Vector Quantizer Design" (IEEE Trans.
-    Commun. 1980).
+    Where there are no more points than codewords, they are the points.
     """
     if len(points) <= count:
         return points[np.arange(count) % len(points)]
-    codewords = _first(points, weight, count, Stream(seed))
-    for _ in range(rounds):
-        distance, index = nearest(points, codewords)
+    stream = Stream(seed)
+    first = _first(points, weight, count, stream)
+    return improved(points, weight, first, rounds, stream)
+
+
+def improved(points: Array, weight: Array, codewords: Array, rounds: int,
+             stream: Stream) -> Array:
+    """*codewords* after *rounds* in each of which they become the means of the nearest points.
+
+    In the first half of the rounds those that carry little of the error move to where there is
+    much; later only those that have no points do, each to the point of the largest error. Sources:
+    Linde, Buzo, Gray, "An Algorithm for Vector Quantizer Design" (IEEE Trans. Commun. 1980);
+    Patane and Russo, "The Enhanced LBG Algorithm" (Neural Networks 2001), whose test of every
+    single move is left out.
+    """
+    for turn in range(rounds):
+        distance, index = nearest(points, codewords, _SLACK)
+        error = weight * np.square(distance)
         codewords = means(points, weight, index, codewords)
-        idle = np.flatnonzero(np.bincount(index, minlength=count) == 0)
-        worst = np.argsort(-weight * np.square(distance), kind="stable")[:len(idle)]
-        codewords[idle] = points[worst]
+        if turn < rounds // 2:
+            codewords = _shared_out(codewords, index, error, weight, stream)
+        idle = np.flatnonzero(np.bincount(index, minlength=len(codewords)) == 0)
+        if turn >= rounds // 2 and len(idle):
+            codewords[idle] = points[np.argsort(-error, kind="stable")[:len(idle)]]
     return codewords
+
+
+def _shared_out(codewords: Array, index: Indices, error: Array, weight: Array,
+                stream: Stream) -> Array:
+    """*codewords* with those of least error beside those of most, apart by their spread."""
+    count, dims = codewords.shape
+    each = np.bincount(index, error, count)
+    order = np.argsort(each, kind="stable")
+    low, high = order[each[order] < _LITTLE * each.mean()], order[each[order] > _MUCH * each.mean()]
+    many = min(len(low), len(high))
+    low, high = low[:many], high[::-1][:many]
+    spread = np.sqrt(each[high] / np.bincount(index, weight, count)[high] / dims)
+    apart = spread[:, None] * stream.normal(many * dims).reshape(many, dims)
+    moved = codewords.copy()
+    moved[low] = codewords[high] + apart
+    moved[high] -= apart
+    return moved
 
 
 def means(points: Array, weight: Array, index: Indices, codewords: Array) -> Array:
@@ -62,7 +96,7 @@ def _first(points: Array, weight: Array, count: int, stream: Stream) -> Array:
     """
     chosen = _drawn(weight, -(-count // _DRAWS), stream)
     while len(chosen) < count:
-        distance, _ = nearest(points, points[chosen])
+        distance, _ = nearest(points, points[chosen], _SLACK)
         many = min(-(-count // _DRAWS), count - len(chosen))
         more = _drawn(weight * np.square(distance), many, stream)
         chosen = np.concatenate([chosen, more])

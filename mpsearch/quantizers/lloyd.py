@@ -102,7 +102,7 @@ def _fitted(numbers: Numbers, ordered: Ordered | None, fmt: LloydFormat,
             device: torch.device) -> Params:
     if ordered is None or fmt.source == "normal":
         levels = normal_levels(fmt.bits)
-        scale, more = _best_start(numbers, levels), {}
+        more = {}
     else:
         levels, scale = trained(ordered, 1 << fmt.bits), numbers.spread
         for _ in range(_REFITS):
@@ -110,6 +110,7 @@ def _fitted(numbers: Numbers, ordered: Ordered | None, fmt: LloydFormat,
             levels = _means(numbers, scale, levels)
         levels = levels.astype(np.float16).astype(np.float64)
         more = {"codebook": torch.from_numpy(levels).half().to(device)}
+    scale = _best_start(numbers, levels)
     for _ in range(_REFITS):
         scale = numbers.refitted(_values(numbers, scale, levels), scale)
     scales = numbers.stored(scale, device)
@@ -119,7 +120,8 @@ def _fitted(numbers: Numbers, ordered: Ordered | None, fmt: LloydFormat,
 def _best_start(numbers: Numbers, levels: Array) -> Array:
     starts = [numbers.nearest(share * numbers.spread) for share in _STARTS]
     errors = [numbers.errors(_values(numbers, scale, levels) * scale) for scale in starts]
-    return np.take_along_axis(np.stack(starts), np.argmin(errors, 0)[None], 0)[0]
+    best: Array = np.take_along_axis(np.stack(starts), np.argmin(errors, 0)[None], 0)[0]
+    return best
 
 
 def _codes(numbers: Numbers, scale: Array, levels: Array) -> Tensor:

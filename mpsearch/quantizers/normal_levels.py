@@ -22,7 +22,7 @@ def normal_levels(bits: int) -> Array:
     Minimum Distortion" (IRE Trans. Inf. Theory 1960).
     """
     count = 1 << bits
-    levels = np.sqrt(3.0) * ndtri((np.arange(count) + 0.5) / count)
+    levels: Array = np.sqrt(3.0) * ndtri((np.arange(count) + 0.5) / count)
     for _ in range(_ROUNDS):
         _, _, mass, first = _cells(levels)
         levels = first / mass
@@ -36,9 +36,9 @@ def normal_levels(bits: int) -> Array:
 def _cells(levels: Array) -> tuple[Array, Array, Array, Array]:
     """Boundaries between *levels* and the density there; mass and first moment of the cells."""
     edges = (levels[1:] + levels[:-1]) / 2
-    density = np.exp(-np.square(edges) / 2) / np.sqrt(2 * np.pi)
-    mass = np.diff(ndtr(edges), prepend=0.0, append=1.0)
-    first = -np.diff(density, prepend=0.0, append=0.0)
+    density: Array = np.exp(-np.square(edges) / 2) / np.sqrt(2 * np.pi)
+    mass: Array = np.diff(ndtr(edges), prepend=0.0, append=1.0)
+    first: Array = -np.diff(density, prepend=0.0, append=0.0)
     return edges, density, mass, first
 
 

@@ -51,7 +51,8 @@ class Numbers:
         mean = np.sqrt(np.square(rows).sum(1, keepdims=True) / counts)
         spread = torch.from_numpy(np.maximum(mean, _LEAST))
         grid = ScaleGrid.around(spread, stored=True)
-        return cls(x=rows / grid.unit.numpy(), there=there, grid=grid, spread=_nearest(grid, spread / grid.unit))
+        return cls(x=rows / grid.unit.numpy(), there=there, grid=grid,
+                   spread=_nearest(grid, spread / grid.unit))
 
     def nearest(self, scale: Array) -> Array:
         """The scales that can be stored nearest to *scale*, in units."""
@@ -71,7 +72,8 @@ class Numbers:
     def errors(self, values: Array) -> Array:
         """Squared errors [S, 1] of the slices if they become *values*, both in units."""
         rest = (values - self.x) * self.there
-        return np.einsum("sl,sl->s", rest, rest)[:, None]
+        errors: Array = np.einsum("sl,sl->s", rest, rest)[:, None]
+        return errors
 
     def stored(self, scale: Array, device: torch.device) -> Tensor:
         """*scale* in units as the float32 numbers of `Params`."""
