@@ -53,5 +53,4 @@ def _step(levels: Array) -> Array:
     slope[at, at + 1] += below
     slope[at + 1, at] += above
     slope[at + 1, at + 1] += above
-    step: Array = np.linalg.solve(slope, levels * mass - first)
-    return step
+    return np.asarray(np.linalg.solve(slope, levels * mass - first), dtype=np.float64)
