@@ -80,6 +80,9 @@ BUILTIN: dict[str, dict[str, str]] = {
         "twin_log": "mpsearch.quantizers.twin_log:TwinLog",
         "float": "mpsearch.quantizers.floating:Float",
         "normal_float": "mpsearch.quantizers.normal_float:NormalFloat",
+        "lloyd": "mpsearch.quantizers.lloyd:Lloyd",
+        "vector": "mpsearch.quantizers.codewords:Codewords",
+        "product": "mpsearch.quantizers.codewords:Codewords",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

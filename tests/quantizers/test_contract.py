@@ -123,9 +123,11 @@ def test_all_numbers_equal(fmt, value):
     quantizer, params = fitted(fmt, x)
     y = fake_quantize(quantizer, x, params, fmt)
     assert bool(y.isfinite().all())
-    # on average, because a sparse format drops numbers whatever they are
-    assert bool((y - x).abs().max() <= max(1.01 * value, 1e-38))
-    assert bool((y - x).double().abs().mean() <= max(0.51 * value, 1e-38))
+    rest = (y.double() - x.double()).abs()
+    if fmt.columnwise:
+        assert float(rest.max()) <= max(0.51 * value, 1e-38)
+    else:  # a code for several numbers promises its error over all; 2:4 sparsity drops half
+        assert float(rest.square().mean().sqrt()) <= max(0.75 * value, 1e-38)
 
 
 @named([*WEIGHTS, *INPUTS])

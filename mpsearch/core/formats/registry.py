@@ -26,6 +26,9 @@ BUILTIN: dict[str, str] = {
     "twin_log": "mpsearch.core.formats.levels:TwinLogFormat",
     "float": "mpsearch.core.formats.floating:FloatFormat",
     "normal_float": "mpsearch.core.formats.normal:NormalFloatFormat",
+    "lloyd": "mpsearch.core.formats.lloyd:LloydFormat",
+    "vector": "mpsearch.core.formats.codewords:VectorFormat",
+    "product": "mpsearch.core.formats.codewords:ProductFormat",
 }
 
 
