@@ -69,6 +69,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     "quantizer": {
         "int": "mpsearch.quantizers.uniform:Uniform",
         "log2": "mpsearch.quantizers.log2:Log2",
+        "trellis": "mpsearch.quantizers.trellis.quantizer:Trellis",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

@@ -15,6 +15,7 @@ from mpsearch.core.formats.base import Format
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
     "log2": "mpsearch.core.formats.levels:Log2Format",
+    "trellis": "mpsearch.core.formats.trellis:TrellisFormat",
 }
 
 

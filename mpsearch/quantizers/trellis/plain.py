@@ -1,0 +1,57 @@
+"""The path of least squared error through a trellis (Viterbi), in torch on any device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mpsearch.quantizers.trellis.codewords import Trellis
+
+_ROOM = 1 << 21  # states of sequences at once
+
+
+def search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -> Tensor:
+    """States int64 [S, T] of the best paths for pairs *x*, float32 [S, T, 2].
+
+    *weight* [T, 2] is 0 for numbers that do not matter. *start* [S] gives the bits that the first
+    state keeps of the one before it, and that the last state ends with; None leaves both open.
+    """
+    room = max(1, _ROOM >> trellis.states)
+    parts = [slice(at, at + room) for at in range(0, len(x), room)]
+    return torch.cat([_search(x[part], weight, trellis, None if start is None else start[part])
+                      for part in parts])
+
+
+def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -> Tensor:
+    count, steps, _ = x.shape
+    codewords = torch.from_numpy(trellis.codewords).to(x.device)
+    new = [int(trellis.new_bits[t % len(codewords)]) for t in range(steps + 1)]
+    total = x.new_zeros(count, 1 << (trellis.states - new[0]))
+    if start is not None:
+        total.fill_(torch.inf).scatter_(1, start[:, None], 0.0)
+    back = []
+    for t in range(steps):
+        d = x[:, t, None, :] - codewords[t % len(codewords)] * weight[t]
+        error = d[..., 0] * d[..., 0] + d[..., 1] * d[..., 1]
+        ways = (error.view(count, -1, 1 << new[t]) + total[:, :, None]).view(
+            count, 1 << new[t + 1], -1)
+        total = ways.amin(1)
+        back.append(_first(ways == total[:, None]))
+    return _traced(back, _first(total == total.amin(1, keepdim=True)) if start is None else start,
+                   new, trellis.states)
+
+
+def _first(hits: Tensor) -> Tensor:
+    """The first place along dimension 1 where *hits* is true; argmin may name any of several."""
+    places = torch.arange(hits.shape[1], 0, -1, device=hits.device, dtype=torch.int32)
+    ranks = hits * places.view(1, -1, *[1] * (hits.dim() - 2))
+    return (hits.shape[1] - ranks.amax(1)).long()
+
+
+def _traced(back: list[Tensor], last: Tensor, new: list[int], states: int) -> Tensor:
+    path = []
+    for t in range(len(back) - 1, -1, -1):
+        dropped = back[t].gather(1, last[:, None])[:, 0]
+        path.append(dropped << (states - new[t + 1]) | last)
+        last = path[-1] >> new[t]
+    return torch.stack(path[::-1], dim=1)
