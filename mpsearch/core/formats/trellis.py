@@ -1,4 +1,4 @@
-"""Trellis codes: numbers that are coded two at a time, each pair by a window of a stream of bits."""
+"""Trellis codes: numbers coded in pairs, each by a window of a stream of bits."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -
 
     def task(block: int) -> Tensor:
         path: Tensor = torch.from_numpy(compiled.search(
-            np.ascontiguousarray(blocks[block]), weight.numpy(), trellis.codewords,
-            trellis.new_bits, trellis.states, starts[block].numpy()))
+            np.ascontiguousarray(blocks[block]), weight.numpy(), tuple(trellis),
+            starts[block].numpy()))
         return path.T
 
     return torch.cat(side_by_side(task, range(len(blocks)), x.device))[: len(x)]

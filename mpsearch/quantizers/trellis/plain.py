@@ -35,23 +35,15 @@ def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -
         error = d[..., 0] * d[..., 0] + d[..., 1] * d[..., 1]
         ways = (error.view(count, -1, 1 << new[t]) + total[:, :, None]).view(
             count, 1 << new[t + 1], -1)
-        total = ways.amin(1)
-        back.append(_first(ways == total[:, None]))
-    return _traced(back, _first(total == total.amin(1, keepdim=True)) if start is None else start,
-                   new, trellis.states)
-
-
-def _first(hits: Tensor) -> Tensor:
-    """The first place along dimension 1 where *hits* is true; argmin may name any of several."""
-    places = torch.arange(hits.shape[1], 0, -1, device=hits.device, dtype=torch.int32)
-    ranks = hits * places.view(1, -1, *[1] * (hits.dim() - 2))
-    return (hits.shape[1] - ranks.amax(1)).long()
+        total, dropped = ways.min(1)  # of equal ways the first, as torch promises
+        back.append(dropped.to(torch.int16))
+    return _traced(back, total.min(1).indices if start is None else start, new, trellis.states)
 
 
 def _traced(back: list[Tensor], last: Tensor, new: list[int], states: int) -> Tensor:
     path = []
     for t in range(len(back) - 1, -1, -1):
         dropped = back[t].gather(1, last[:, None])[:, 0]
-        path.append(dropped << (states - new[t + 1]) | last)
+        path.append(dropped.long() << (states - new[t + 1]) | last)
         last = path[-1] >> new[t]
     return torch.stack(path[::-1], dim=1)
