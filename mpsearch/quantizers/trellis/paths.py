@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -16,7 +17,7 @@ from mpsearch.quantizers.trellis import plain
 from mpsearch.quantizers.trellis.codewords import Trellis
 
 _COMPILED = "mpsearch.quantizers.trellis.compiled"
-_WORTH = 1 << 25  # states passed through from which on compiled loops make up for their import
+_WORTH = 1 << 24  # states passed through from which on compiled loops make up for their import
 
 
 def circular(x: Tensor, trellis: Trellis) -> Tensor:
@@ -47,8 +48,7 @@ def _circular(x: Tensor, weight: Tensor, trellis: Trellis) -> Tensor:
 
 
 def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -> Tensor:
-    small = x.numel() // PAIR << trellis.states < _WORTH
-    if x.device.type != "cpu" or small or find_spec("numba") is None:
+    if x.device.type != "cpu" or not _worth_compiling(x.numel() // PAIR << trellis.states):
         return plain.search(x, weight, trellis, start)
     compiled = import_module(_COMPILED)
     lanes = compiled.LANES
@@ -64,3 +64,8 @@ def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -
         return path.T
 
     return torch.cat(side_by_side(task, range(len(blocks)), x.device))[: len(x)]
+
+
+def _worth_compiling(size: int) -> bool:
+    """Whether compiled loops are at hand, or pay for their import; both give the same paths."""
+    return _COMPILED in sys.modules or (size >= _WORTH and find_spec("numba") is not None)

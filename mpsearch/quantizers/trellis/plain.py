@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mpsearch.quantizers.threads import side_by_side
 from mpsearch.quantizers.trellis.codewords import Trellis
 
-_ROOM = 1 << 21  # states of sequences at once
+_ROOM = 1 << 18  # states of sequences that one processor takes at once
+_LARGE_ROOM = 1 << 24  # that an accelerator does
 
 
 def search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -> Tensor:
@@ -16,10 +18,13 @@ def search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) ->
     *weight* [T, 2] is 0 for numbers that do not matter. *start* [S] gives the bits that the first
     state keeps of the one before it, and that the last state ends with; None leaves both open.
     """
-    room = max(1, _ROOM >> trellis.states)
-    parts = [slice(at, at + room) for at in range(0, len(x), room)]
-    return torch.cat([_search(x[part], weight, trellis, None if start is None else start[part])
-                      for part in parts])
+    room = max(1, (_ROOM if x.device.type == "cpu" else _LARGE_ROOM) >> trellis.states)
+
+    def task(at: int) -> Tensor:
+        part = slice(at, at + room)
+        return _search(x[part], weight, trellis, None if start is None else start[part])
+
+    return torch.cat(side_by_side(task, range(0, len(x), room), x.device))
 
 
 def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -> Tensor:
