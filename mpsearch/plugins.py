@@ -83,6 +83,7 @@ BUILTIN: dict[str, dict[str, str]] = {
         "lloyd": "mpsearch.quantizers.lloyd:Lloyd",
         "vector": "mpsearch.quantizers.codewords:Codewords",
         "product": "mpsearch.quantizers.codewords:Codewords",
+        "trellis": "mpsearch.quantizers.trellis.quantizer:Trellis",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
 }

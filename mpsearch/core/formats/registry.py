@@ -29,6 +29,7 @@ BUILTIN: dict[str, str] = {
     "lloyd": "mpsearch.core.formats.lloyd:LloydFormat",
     "vector": "mpsearch.core.formats.codewords:VectorFormat",
     "product": "mpsearch.core.formats.codewords:ProductFormat",
+    "trellis": "mpsearch.core.formats.trellis:TrellisFormat",
 }
 
 

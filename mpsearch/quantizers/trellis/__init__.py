@@ -1,0 +1,1 @@
+"""Trellis-coded quantization: codewords, the search for the best path, and the quantizer."""
