@@ -199,9 +199,11 @@ def round_up(value: int, multiple: int) -> int:
 
 
 def widths_text(widths: tuple[float, ...]) -> str:
-    """*widths* for people: ``2 to 8``, or a list."""
-    if len(widths) >= _RANGE and all(b - a == 1 for a, b in pairwise(widths)):
-        return f"{widths[0]:g} to {widths[-1]:g}"
+    """*widths* for people: ``2 to 8``, ``1.5 to 5 in steps of 0.25``, or a list."""
+    steps = {b - a for a, b in pairwise(widths)}
+    if len(widths) >= _RANGE and len(steps) == 1:
+        step = steps.pop()
+        return f"{widths[0]:g} to {widths[-1]:g}" + (f" in steps of {step:g}" if step != 1 else "")
     return ", ".join(f"{width:g}" for width in widths)
 
 
