@@ -133,7 +133,7 @@ def _quanto(x: Tensor) -> Iterator[Row]:
         weight = quanto.quantize_weight(x, kind, 0, scale, optimized=False)
         yield f"quanto {kind.name}", fmt, weight.dequantize(), scale, FREE
     raise NotImplementedError(
-        "qint4 and qint2 were not run: their first use compiles C++ for minutes")
+        "qint4 and qint2, whose first use compiles C++ for minutes")
 
 
 def _ml_dtypes(x: Tensor) -> Iterator[Row]:
