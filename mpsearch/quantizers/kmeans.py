@@ -10,8 +10,9 @@ from mpsearch.quantizers.numbers import Array
 from mpsearch.quantizers.random_numbers import Stream
 
 Indices = npt.NDArray[np.intp]
-_DRAWS = 4
-"""Turns in which the first codewords are drawn, an equal share in each."""
+_DRAWS, _MANY_DRAWS = 4, 16
+"""Turns in which the first codewords are drawn, an equal share in each; more for few codewords."""
+_FEW = 1 << 8
 _SLACK = 0.5  # in training, a codeword may be so much farther than the nearest
 _LITTLE, _MUCH = 0.5, 1.5  # of the mean error of a codeword
 _HARDLY = 1e-280  # the weight of what is drawn last
@@ -94,10 +95,11 @@ def _first(points: Array, weight: Array, count: int, stream: Stream) -> Array:
     All of a turn are drawn at once (as in Bahmani et al., "Scalable K-Means++", VLDB 2012),
     without putting back.
     """
-    chosen = _drawn(weight, -(-count // _DRAWS), stream)
+    share = -(-count // (_MANY_DRAWS if count <= _FEW else _DRAWS))
+    chosen = _drawn(weight, share, stream)
     while len(chosen) < count:
         distance, _ = nearest(points, points[chosen], _SLACK)
-        many = min(-(-count // _DRAWS), count - len(chosen))
+        many = min(share, count - len(chosen))
         more = _drawn(weight * np.square(distance), many, stream)
         chosen = np.concatenate([chosen, more])
     return points[chosen]
