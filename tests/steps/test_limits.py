@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpsearch import api
 from mpsearch.allocation.problem import Problem
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput, Infeasible, Unsupported
 from mpsearch.core.types import ScoreTable, SearchSpace
+from mpsearch.steps import relaxed
 from mpsearch.steps.allocate import allocate
 from mpsearch.steps.limits import Row, floor_text, rows
 from mpsearch.steps.relaxed import conflict, require_together
@@ -159,3 +161,21 @@ def test_an_allocator_that_gives_up_is_not_believed(two_layers, make_measured):
 def test_an_unknown_allocator_is_named(two_layers, make_measured):
     with pytest.raises(BadInput, match="unknown allocator 'guess'"):
         allocate(make_measured(two_layers), "kl_probe", parsed("8bpw"), "guess")
+
+
+def test_budgets_are_held_together_once_and_only_before_something_is_measured(tmp_path,
+                                                                              monkeypatch):
+    asked = []
+    check = relaxed.require_together
+    monkeypatch.setattr(relaxed, "require_together", lambda rows: asked.append(1) or check(rows))
+
+    def answer(*budgets):
+        return api.allocate(budgets, workspace=str(tmp_path), verify=False,
+                            estimator="weight_error")
+
+    first = answer("5bpw", "0.5GBOPs").policy
+    assert asked == [1]
+    assert answer("5bpw", "0.5GBOPs").policy == first
+    assert asked == [1]
+    with pytest.raises(Infeasible, match="cannot be met: the floor"):
+        answer("5bpw", "0.001GBOPs")
