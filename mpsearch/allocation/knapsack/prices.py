@@ -8,79 +8,156 @@ SIAM Journal 8, 1960). Every point tried gives a valid bound, so tolerances cost
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mpsearch.allocation.knapsack.master import Master
 from mpsearch.allocation.knapsack.plain import Floats, Indices
-from mpsearch.allocation.knapsack.reference import exact_sum
-from mpsearch.allocation.knapsack.table import Table
+from mpsearch.allocation.knapsack.space import Space, lightest
 
-_ROUNDS = 60
-_CLOSE = 1e-9  # share of the bound that another round would have to add
+_TINY = float(np.finfo(float).tiny)
+_ROUNDS = 80
+_CLOSE = 1e-12  # share of the bound that another round would have to add
+_TOP = 1e3  # largest price: times the largest loss, for all that costs can differ by
+_KEPT = 8  # planes that a later start is made from
+_LARGE = 1_500  # groups from which on those that no price near by changes are left out
+_SHARE, _ERROR = 8, 0.03  # one of so many is in the sample, and by what share it may err
+_CLOSER = (1e-3, 0.0, 0.0, 0.0)  # how close to come before all are asked again
+_FEW, _FIRST = 300, 8  # groups that go to the end at once, rounds of more
+_RECENT, _WIDER = 3, 2.0  # rounds by which the reach is measured, and how much further to look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Priced:
-    """The best schemes *pick* at these *prices*, and the bound that follows.
+    """The best schemes *pick* of the open groups of *space* at these *prices*, and the bound.
 
-    *worse* (groups, schemes) is by how much each scheme is worse; *low* is a bound on the loss
-    above the groups' least of every choice within the limits, in the unit of the scaled table.
+    *low* is a bound on the loss above the groups' least of every choice within the limits, in the
+    unit of the scaled table, *allowance* what rounding may take of it. *rest* is what the pick
+    leaves under each limit, *value* its loss and *near* are choices whose planes are near.
+    """
+
+    space: Space
+    prices: Floats
+    pick: Indices
+    value: float
+    rest: Floats
+    low: float
+    allowance: float
+    near: tuple[Indices, ...]
+
+    def worse(self) -> Floats:
+        """By how much each scheme (groups, schemes) is worse than the pick at these prices."""
+        weighed = self.space.losses
+        for price, costs in zip(self.prices, self.space.costs, strict=True):
+            weighed = weighed + price * costs
+        return weighed - weighed[np.arange(len(weighed)), self.pick][:, None]
+
+
+def priced(space: Space, near: Sequence[Indices] = (),
+           close: float = _CLOSE) -> Priced:
+    """Prices of all budgets of *space* with the highest bound that was found.
+
+    The planes of the choices *near* are there from the start. Where another round can add no more
+    than a share of *close*, there is none. Of a large space, a sample of the groups says about
+    where to look; most groups keep their scheme at all prices around, and the others alone find
+    better prices, which all then confirm.
+    """
+    if near or len(space.groups) < _LARGE:
+        return _certified(space, _climbed(space, near, close, _ROUNDS))
+    sample = _climbed(space.sample(_SHARE), (), close, _ROUNDS)
+    error = _ERROR * float(sample.prices @ space.spread) / np.maximum(space.spread, _TINY)
+    found = _climbed(space, _picks(space, sample.prices), close, 1)
+    found = replace(found, prices=sample.prices, reach=error)
+    for roughly in _CLOSER:
+        found = _deepened(space, found, max(close, roughly))
+        if found.height <= found.low + close * abs(found.low):
+            break
+    return _certified(space, found)
+
+
+def _picks(space: Space, *more: Floats) -> list[Indices]:
+    """The best choices at no prices, at very high ones and at some *more*."""
+    high = _TOP * (space.most or 1.0) / np.maximum(space.spread, _TINY)
+    return [lightest(space.losses, space.costs, prices)
+            for prices in (np.zeros(high.size), high / high.size, *more)]
+
+
+def _deepened(space: Space, found: _Climbed, close: float) -> _Climbed:
+    """The best prices of *space* from those of its groups that prices around *found* change."""
+    inner = _around(space, found)
+    few = len(inner.groups) <= _FEW
+    near = [space.full(pick)[inner.groups] for pick in found.near]
+    part = _climbed(inner, near, close, _ROUNDS if few else _FIRST)
+    if not few and part.height > part.low + close * abs(part.low):
+        part = _deepened(inner, part, close)
+    return _climbed(space, [inner.full(pick)[space.groups] for pick in part.near], close, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Climbed:
+    """The best *prices* so far and their bound *low*; no prices have one above *height*.
+
+    *near* are choices whose planes are near; *reach* is how far around the prices the last
+    rounds went. Bound and height are rounded.
     """
 
     prices: Floats
-    pick: Indices
-    worse: Floats
     low: float
+    height: float
+    near: list[Indices]
+    reach: Floats
 
 
-def priced(table: Table) -> Priced:
-    """Prices of all budgets of *table* with the highest bound that was found."""
-    costs = table.scaled[1]
-    scale = np.maximum(np.abs(costs).max(axis=(1, 2)), np.finfo(float).tiny)
-    limits = [table.limit(m) for m in range(len(costs))]
-    best, value, over = _at(table, np.zeros(len(costs)), limits)
-    cuts = [(value, over / scale)]
-    for _ in range(_ROUNDS):
-        prices, height = _highest(cuts)
-        if height <= best.low + _CLOSE * abs(best.low):
+def _climbed(space: Space, near: Sequence[Indices], close: float,
+             rounds: int) -> _Climbed:
+    """Up to so many *rounds* of cutting planes, which start with those of *near*."""
+    metrics = len(space.over)
+    scale = np.maximum(space.spread, _TINY)
+    unit = space.value + space.most or 1.0
+    picks = list(near) or _picks(space)
+    planes = [space.plane(pick) for pick in picks]
+    master = Master(metrics, _TOP)
+    for value, over in planes:
+        master.add(value / unit, over / scale)
+    low, best, tried = -np.inf, np.zeros(metrics), list[Floats]()
+    for _ in range(rounds):
+        prices, height = master.summit()
+        tried.append(prices * unit / scale)
+        picks.append(lightest(space.losses, space.costs, tried[-1]))
+        planes.append(space.plane(picks[-1]))
+        value, over = planes[-1]
+        here = value + float(tried[-1] @ over)
+        if here > low:
+            low, best = here, tried[-1]
+        if height * unit - low <= close * abs(low):
             break
-        found, value, over = _at(table, prices / scale, limits)
-        cuts.append((value, over / scale))
-        best = found if found.low > best.low else best
-    return best
+        master.add(value / unit, over / scale)
+    heights = np.array([value + best @ over for value, over in planes])
+    kept = np.argsort(heights, kind="stable")[:_KEPT]
+    return _Climbed(prices=best, low=low, height=height * unit, near=[picks[i] for i in kept],
+                    reach=np.abs(np.array(tried[-_RECENT:]) - best).max(axis=0))
 
 
-def _at(table: Table, prices: Floats, limits: list[float]) -> tuple[Priced, float, Floats]:
-    losses, costs = table.scaled
-    rows = np.arange(len(losses))
-    shifted = losses - losses.min(axis=1)[:, None]
-    # Costs relative to one scheme of each group keep small differences apart.
-    weighed = shifted + np.tensordot(prices, costs - costs[:, :, :1], axes=1)
-    pick = weighed.argmin(axis=1)
-    here = weighed[rows, pick]
-    over = np.array([exact_sum(table_[rows, pick], -limit, -math.ulp(limit))
-                     for table_, limit in zip(costs, limits, strict=True)])
-    value = float(shifted[rows, pick].sum())
-    terms = prices * over
-    slack = 4 * np.finfo(float).eps * (len(losses) + 8)
-    noise = float(np.abs(prices[:, None] * (costs[:, rows, pick] - costs[:, rows, 0])).sum())
-    low = value + float(terms.sum()) - slack * (value + float(np.abs(terms).sum()) + noise)
-    return Priced(prices=prices, pick=pick, worse=weighed - here[:, None], low=low), value, over
+def _around(space: Space, found: _Climbed) -> Space:
+    """The space of the groups whose best scheme may change within reach of the prices."""
+    pick = lightest(space.losses, space.costs, found.prices)
+    rows, room = np.arange(len(pick)), space.losses
+    for price, reach, costs in zip(found.prices, found.reach, space.costs, strict=True):
+        change = costs - costs[rows, pick][:, None]
+        room = room + (price * change - _WIDER * reach * np.abs(change))
+    room = room - space.losses[rows, pick][:, None]
+    room[rows, pick] = np.inf
+    groups = np.flatnonzero(room.min(axis=1) <= 0)
+    return space.only(groups, np.isfinite(space.losses[groups]), pick)
 
 
-def _highest(cuts: list[tuple[float, Floats]]) -> tuple[Floats, float]:
-    """Where the lowest of the planes is highest, and how high; prices are per scaled cost."""
-    from scipy.optimize import linprog
-
-    values, slopes = np.array([value for value, _ in cuts]), np.array([over for _, over in cuts])
-    unit = max(1.0, float(np.abs(slopes).max()))
-    top = float(values.max()) or 1.0
-    # max t with t <= value + slope . prices, in units of the largest loss and slope
-    table = np.column_stack([np.ones(len(cuts)), -slopes / unit])
-    answer = linprog(np.append(-1.0, np.zeros(slopes.shape[1])), table, values / top,
-                     bounds=[(None, None)] + [(0, 1e6)] * slopes.shape[1], method="highs")
-    if answer.x is None:
-        return np.zeros(slopes.shape[1]), -math.inf
-    return answer.x[1:] * top / unit, float(answer.x[0]) * top
+def _certified(space: Space, found: _Climbed) -> Priced:
+    """The bound at the best prices that were found, on the safe side of rounding."""
+    pick = lightest(space.losses, space.costs, found.prices)
+    value, rest = space.plane(pick)[0], space.rests(space.full(pick))
+    allowance = space.allowance(value, rest, found.prices)
+    low = value - float(found.prices @ rest) - allowance
+    return Priced(space=space, prices=found.prices, pick=pick, value=value, rest=rest,
+                  low=low if low > 0 else 0.0, allowance=allowance, near=tuple(found.near))

@@ -1,0 +1,161 @@
+"""Two or three budgets: looks around the relaxation, and branches where that is too far away.
+
+The parts of the problem wait in a queue by what is proven of them. The first either gets a look at
+more of the choices near its relaxation, or is split in two by the schemes of one group: that helps
+where a group's schemes cost so much that the relaxation's mixture of two of them misleads.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+import numpy as np
+
+from mpsearch.allocation.knapsack.nearby import Nearby
+from mpsearch.allocation.knapsack.plain import Floats, Indices
+from mpsearch.allocation.knapsack.prices import Priced, priced
+from mpsearch.allocation.knapsack.space import Space
+
+_LEVELS = (24, 40, 64, 96, 144, 216, 320)  # deviations to look at, time after time
+_TRIED = 1  # the level after which a split is tried
+_PAIRS = 1 << 25
+_SURE = 1e-13  # share of a loss that is rounding
+_NEARLY = 1e-3  # share of what is open that a part's prices may miss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """A part of the choices: none of them loses less than *low*; *level* looks were taken."""
+
+    priced: Priced
+    low: float
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Searched:
+    """The best choice of all groups (None if none was found) and its *excess*; what is proven.
+
+    No choice has a loss below *low*; *root* is the relaxation of all.
+    """
+
+    pick: Indices | None
+    excess: float
+    low: float
+    root: Priced
+
+
+class Search:
+    """A search through the choices of one space, with an *effort* to spend on it."""
+
+    def __init__(self, space: Space, room: int, effort: float, loops: ModuleType) -> None:
+        """Nothing is known yet; *room* is for combinations of half the groups."""
+        self.loops, self.room, self.left = loops, room, effort
+        self.root = priced(space)
+        self.pick: Indices | None = None
+        self.excess = self.doubtful = math.inf
+        self.count = 0
+        self.queue: list[tuple[float, int, Part]] = []
+        self._push(Part(priced=self.root, low=self.root.low))
+
+    def run(self) -> Searched:
+        """Search until the best choice is proven or the effort is spent."""
+        while self.queue and self.left > 0 and self.queue[0][0] < self._enough:
+            self._advance(heapq.heappop(self.queue)[2])
+        low = min(self.queue[0][0] if self.queue else math.inf, self.doubtful, self.excess)
+        return Searched(pick=self.pick, excess=self.excess, low=low, root=self.root)
+
+    @property
+    def _enough(self) -> float:
+        return self.excess * (1 - _SURE)
+
+    def _push(self, part: Part) -> None:
+        self.count += 1
+        heapq.heappush(self.queue, (part.low, self.count, part))
+
+    def _advance(self, part: Part) -> None:
+        """A look at more of the choices of *part*, and its halves or what is left of it."""
+        worse = part.priced.worse()
+        self.left -= worse.size
+        while True:
+            nearby = Nearby.of(part.priced, worse, self.excess - part.priced.low)
+            part, done = self._looked(part, nearby)
+            if part.low >= min(self._enough, self.doubtful):
+                return
+            if done or part.level == 1 + _TRIED:
+                break
+            if self.queue and self.queue[0][0] < part.low:
+                return self._push(part)
+        halves = self._halves(part, worse)
+        lows = min((half.low for half in halves), default=math.inf)
+        if not done and lows <= part.low:
+            return self._push(part)
+        for half in halves:
+            if half.low < self._enough:
+                self._push(replace(half, low=max(half.low, part.low)))
+        return None
+
+    def _looked(self, part: Part, nearby: Nearby) -> tuple[Part, bool]:
+        """The *part* after one more look, and whether another would not help."""
+        reach = min(nearby.level(_LEVELS[part.level]), nearby.reach)
+        met = nearby.met(reach, self.excess, self.room, _PAIRS, self.loops)
+        self.left -= met.effort
+        if met.pick is not None:
+            excess = self.root.space.excess(met.pick)
+            if excess < self.excess:
+                self.pick, self.excess = met.pick, excess
+        self.doubtful = min(self.doubtful, met.doubtful)
+        level = part.level + 1
+        if met.complete:
+            return replace(part, level=level, low=max(
+                part.low, part.priced.low + reach)), level == len(_LEVELS)
+        return replace(part, level=level), True
+
+    def _halves(self, part: Part, worse: Floats) -> list[Part]:
+        """The two halves of *part* by the schemes of one group; none where there is no such."""
+        found, gap = part.priced, self.excess - part.priced.low
+        mask = (worse <= gap) & np.isfinite(worse)
+        places = np.flatnonzero(mask.sum(axis=1) > 1)
+        if not places.size:
+            return []
+        space = found.space.only(places, mask[places], found.pick)
+        near = [found.space.full(pick)[space.groups] for pick in found.near]
+        group, side = _cut(space, found.prices, near)
+        close = 1e-12 if gap == math.inf else max(1e-12, _NEARLY * gap / max(found.low, gap))
+        halves = []
+        for half in space.split(group, side):
+            if np.isfinite(half.losses[group]).any():
+                again = priced(half, _moved(half, group, near, found.prices), close)
+                self.left -= 20 * half.losses.size
+                halves.append(Part(priced=again, low=again.low))
+        return halves
+
+
+def _cut(space: Space, prices: Floats, near: list[Indices]) -> tuple[int, Floats]:
+    """The group whose schemes differ most in cost between choices *near*, and its cheaper ones."""
+    rows = np.arange(len(space.groups))
+    weight = np.tensordot(prices, space.costs, axes=1)
+    cost = np.array([weight[rows, pick] for pick in near[:len(prices) + 1]])
+    spread = cost.max(axis=0) - cost.min(axis=0)
+    if not spread.any():
+        least = np.where(np.isfinite(space.losses), weight, np.inf).min(axis=1)
+        most = np.where(np.isfinite(space.losses), weight, -np.inf).max(axis=1)
+        cost, spread = np.array([least, most]), most - least
+    group = int(spread.argmax())
+    middle = (float(cost[:, group].max()) + float(cost[:, group].min())) / 2
+    return group, weight[group] <= middle
+
+
+def _moved(space: Space, group: int, near: list[Indices], prices: Floats) -> list[Indices]:
+    """Choices *near* with a scheme of *group* that is still in play."""
+    weighed = space.losses[group] + prices @ space.costs[:, group]
+    moved = []
+    for pick in near:
+        if not np.isfinite(space.losses[group, pick[group]]):
+            pick = pick.copy()
+            pick[group] = int(weighed.argmin())
+        moved.append(pick)
+    return moved

@@ -1,0 +1,133 @@
+"""A table's groups that are still open, in the form in which several budgets are priced."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mpsearch.allocation.fixed import Mask
+from mpsearch.allocation.knapsack.plain import Floats, Indices
+from mpsearch.allocation.knapsack.reference import exact_sum
+from mpsearch.allocation.knapsack.table import Table
+
+_ROUNDING = 64 * np.finfo(float).eps  # of a sum by halves, and of what it is made of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Space:
+    """Choices of a *table* in which only *groups* are open; the others are as in *decided*.
+
+    *losses* (groups, schemes) are above the group's least, infinite for schemes out of play, and
+    *costs* (metrics, groups, schemes) above those of the first scheme. *value* is the loss of the
+    decided groups and *over* what is spent above each limit with the first scheme in open groups.
+    *spread* is what the costs of all groups can differ by in sum. All in scaled units.
+    """
+
+    table: Table
+    groups: Indices
+    decided: Indices
+    losses: Floats
+    costs: Floats
+    value: float
+    over: Floats
+    spread: Floats
+
+    @classmethod
+    def of(cls, table: Table) -> Space:
+        """All choices of *table*."""
+        losses, costs = table.scaled
+        first = costs[:, :, :1]
+        limits = [table.limit(m) for m in range(len(costs))]
+        return cls(table=table, groups=np.arange(len(losses)),
+                   decided=np.zeros(len(losses), dtype=np.int64),
+                   losses=losses - losses.min(axis=1)[:, None], costs=costs - first, value=0.0,
+                   over=first.sum(axis=(1, 2)) - limits,
+                   spread=(costs.max(axis=2) - costs.min(axis=2)).sum(axis=1))
+
+    def plane(self, pick: Indices) -> tuple[float, Floats]:
+        """Loss of a choice of the open groups, and what it spends above the limits; rounded."""
+        rows = np.arange(len(pick))
+        return (self.value + float(self.losses[rows, pick].sum()),
+                self.over + self.costs[:, rows, pick].sum(axis=1))
+
+    def sample(self, share: int) -> Space:
+        """Every group of so many, with limits as far between least and most cost as for all."""
+        costs = np.ascontiguousarray(self.costs[:, ::share])
+        floor, least = self.costs.min(axis=2).sum(axis=1), costs.min(axis=2).sum(axis=1)
+        spread = costs.max(axis=2).sum(axis=1) - least
+        part = (self.over + floor) / np.maximum(self.spread, np.finfo(float).tiny)
+        return replace(self, groups=self.groups[::share], losses=self.losses[::share], costs=costs,
+                       value=self.value / share, over=part * spread - least, spread=spread)
+
+    @property
+    def most(self) -> float:
+        """The most that the open groups can lose."""
+        return float(np.where(np.isfinite(self.losses), self.losses, 0.0).max(axis=1).sum())
+
+    def full(self, pick: Indices) -> Indices:
+        """A choice of the open groups as one of all groups."""
+        whole = self.decided.copy()
+        whole[self.groups] = pick
+        return whole
+
+    @property
+    def limits(self) -> Floats:
+        """Magnitudes of the limits."""
+        return np.abs([self.table.limit(m) for m in range(len(self.over))])
+
+    def rests(self, pick: Indices) -> Floats:
+        """What a choice of all groups leaves under each limit, never too little but rounded."""
+        rows = np.arange(len(pick))
+        return np.array([-exact_sum(costs[rows, pick], -limit, -math.ulp(limit))
+                         for costs, limit in zip(self.table.scaled[1], map(
+                             self.table.limit, range(len(self.over))), strict=True)])
+
+    def meets(self, pick: Indices) -> bool:
+        """Whether a choice of all groups keeps to every limit."""
+        rows = np.arange(len(pick))
+        return all(exact_sum(costs[rows, pick]) <= limit for costs, limit in zip(
+            self.table.costs, self.table.limits, strict=True))
+
+    def excess(self, pick: Indices) -> float:
+        """Loss of a choice of all groups above the least of each, correctly rounded."""
+        losses = self.table.scaled[0]
+        return exact_sum(losses[np.arange(len(pick)), pick] - losses.min(axis=1))
+
+    def allowance(self, value: float, rest: Floats, prices: Floats) -> float:
+        """What rounding may take of a bound or a sum of gaps at these *prices*."""
+        weight = value + float(np.abs(prices * rest).sum()) + 2 * float(prices @ self.spread)
+        return _ROUNDING * weight + float(np.finfo(float).tiny)
+
+    def only(self, groups: Indices, mask: Mask, pick: Indices) -> Space:
+        """The space in which the open groups not in *groups* (their places) are as in *pick*.
+
+        Of those that stay, only schemes in *mask* (groups, schemes) are in play.
+        """
+        fixed = np.delete(np.arange(len(pick)), groups)
+        value, over = replace(self, losses=self.losses[fixed], costs=self.costs[:, fixed],
+                              ).plane(pick[fixed])
+        losses = np.where(mask, self.losses[groups], np.inf)
+        return replace(self, groups=self.groups[groups], decided=self.full(pick), losses=losses,
+                       costs=np.ascontiguousarray(self.costs[:, groups]), value=value, over=over)
+
+    def split(self, group: int, mask: Mask) -> tuple[Space, Space]:
+        """The space with only the schemes in *mask* in an open group (its place), and the rest."""
+        halves = []
+        for side in (mask, ~mask):
+            losses = self.losses.copy()
+            losses[group, ~side] = np.inf
+            halves.append(replace(self, losses=losses))
+        return halves[0], halves[1]
+
+
+def lightest(losses: Floats, costs: Floats, prices: Floats) -> Indices:
+    """Each group's best scheme at these *prices*, the first of equal ones.
+
+    *losses* have the axes (groups, schemes) and *costs* (metrics, groups, schemes).
+    """
+    weighed = losses
+    for price, table in zip(prices, costs, strict=True):
+        weighed = weighed + price * table
+    return np.asarray(weighed.argmin(axis=1))
