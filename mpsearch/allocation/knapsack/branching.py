@@ -22,7 +22,9 @@ from mpsearch.allocation.knapsack.space import Space
 _LEVELS = (24, 40, 64, 96, 144, 216, 320)  # deviations to look at, time after time
 _TRIED = 1  # the level after which a split is tried
 _PAIRS = 1 << 25
-_SURE = 1e-13  # share of a loss that is rounding
+_ROUNDING = 1e-13  # share of a loss, and of that of a part's best choice, that may be lost in sums
+_SURE = 1e-10  # share of a loss that is not worth another look
+_TINY = float(np.finfo(float).tiny)
 _NEARLY = 1e-3  # share of what is open that a part's prices may miss
 
 
@@ -55,17 +57,18 @@ class Search:
         """Nothing is known yet; *room* is for combinations of half the groups."""
         self.loops, self.room, self.left = loops, room, effort
         self.root = priced(space)
+        self.most = (space.value + space.most) * (1 + _SURE)
         self.pick: Indices | None = None
-        self.excess = self.doubtful = math.inf
+        self.excess = self.closed = math.inf  # what parts that are done with may lose
         self.count = 0
         self.queue: list[tuple[float, int, Part]] = []
-        self._push(Part(priced=self.root, low=self.root.low))
+        self._push(Part(priced=self.root, low=max(0.0, self.root.low)))
 
     def run(self) -> Searched:
         """Search until the best choice is proven or the effort is spent."""
-        while self.queue and self.left > 0 and self.queue[0][0] < self._enough:
+        while self.queue and self.left > 0 and self.queue[0][0] < min(self._enough, self.closed):
             self._advance(heapq.heappop(self.queue)[2])
-        low = min(self.queue[0][0] if self.queue else math.inf, self.doubtful, self.excess)
+        low = min(self.queue[0][0] if self.queue else math.inf, self.closed, self.excess)
         return Searched(pick=self.pick, excess=self.excess, low=low, root=self.root)
 
     @property
@@ -73,8 +76,13 @@ class Search:
         return self.excess * (1 - _SURE)
 
     def _push(self, part: Part) -> None:
+        if part.low > self.most:
+            return  # no choice loses as much: none of the part keeps to the limits
         self.count += 1
         heapq.heappush(self.queue, (part.low, self.count, part))
+
+    def _close(self, part: Part) -> None:
+        self.closed = min(self.closed, part.low)
 
     def _advance(self, part: Part) -> None:
         """A look at more of the choices of *part*, and its halves or what is left of it."""
@@ -83,23 +91,25 @@ class Search:
         while True:
             nearby = Nearby.of(part.priced, worse, self.excess - part.priced.low)
             part, done = self._looked(part, nearby)
-            if part.low >= min(self._enough, self.doubtful):
-                return
+            if part.low >= self._enough:
+                return self._close(part)
             if done or part.level == 1 + _TRIED:
                 break
             if self.queue and self.queue[0][0] < part.low:
                 return self._push(part)
         halves = self._halves(part, worse)
-        lows = min((half.low for half in halves), default=math.inf)
-        if not done and lows <= part.low:
+        if not halves:
+            return self._close(part)
+        if not done and min(half.low for half in halves) <= part.low:
             return self._push(part)
         for half in halves:
-            if half.low < self._enough:
-                self._push(replace(half, low=max(half.low, part.low)))
+            half = replace(half, low=max(half.low, part.low))
+            (self._close if half.low >= self._enough else self._push)(half)
         return None
 
     def _looked(self, part: Part, nearby: Nearby) -> tuple[Part, bool]:
         """The *part* after one more look, and whether another would not help."""
+        found, level = part.priced, part.level + 1
         reach = min(nearby.level(_LEVELS[part.level]), nearby.reach)
         met = nearby.met(reach, self.excess, self.room, _PAIRS, self.loops)
         self.left -= met.effort
@@ -107,16 +117,19 @@ class Search:
             excess = self.root.space.excess(met.pick)
             if excess < self.excess:
                 self.pick, self.excess = met.pick, excess
-        self.doubtful = min(self.doubtful, met.doubtful)
-        level = part.level + 1
-        if met.complete:
-            return replace(part, level=level, low=max(
-                part.low, part.priced.low + reach)), level == len(_LEVELS)
-        return replace(part, level=level), True
+        if not met.complete:
+            return replace(part, level=level), True
+        low = found.low + reach
+        if self.excess < math.inf:
+            low = min(low, self.excess - _ROUNDING * (found.value + self.excess))
+        self.closed = min(self.closed, met.doubtful)
+        return (replace(part, level=level, low=max(part.low, low)),
+                level == len(_LEVELS) or reach >= self.excess - found.low)
 
     def _halves(self, part: Part, worse: Floats) -> list[Part]:
         """The two halves of *part* by the schemes of one group; none where there is no such."""
-        found, gap = part.priced, self.excess - part.priced.low
+        found = part.priced
+        gap = self.excess - found.low + 2 * found.allowance
         mask = (worse <= gap) & np.isfinite(worse)
         places = np.flatnonzero(mask.sum(axis=1) > 1)
         if not places.size:
@@ -124,13 +137,13 @@ class Search:
         space = found.space.only(places, mask[places], found.pick)
         near = [found.space.full(pick)[space.groups] for pick in found.near]
         group, side = _cut(space, found.prices, near)
-        close = 1e-12 if gap == math.inf else max(1e-12, _NEARLY * gap / max(found.low, gap))
+        close = 1e-12 if gap == math.inf else max(1e-12, _NEARLY * gap / max(found.low, gap, _TINY))
         halves = []
         for half in space.split(group, side):
             if np.isfinite(half.losses[group]).any():
                 again = priced(half, _moved(half, group, near, found.prices), close)
                 self.left -= 20 * half.losses.size
-                halves.append(Part(priced=again, low=again.low))
+                halves.append(Part(priced=again, low=max(0.0, again.low)))
         return halves
 
 

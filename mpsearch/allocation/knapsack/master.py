@@ -39,7 +39,10 @@ class Master:
         if basis is None:
             return np.zeros(len(self.table) - 1), 0.0
         for _ in range(_PIVOTS):
-            inverse = np.linalg.inv(self.table[:, basis])
+            try:
+                inverse = np.linalg.inv(self.table[:, basis])
+            except np.linalg.LinAlgError:
+                return np.zeros(len(self.table) - 1), np.inf
             duals = self.values[basis] @ inverse
             less = self.values - duals @ self.table
             enter = int(less.argmin())

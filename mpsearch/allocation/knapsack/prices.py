@@ -17,7 +17,7 @@ from mpsearch.allocation.knapsack.master import Master
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.space import Space, lightest
 
-_TINY = float(np.finfo(float).tiny)
+_LEAST = 1e-100  # spread of costs, so that prices stay finite
 _ROUNDS = 80
 _CLOSE = 1e-12  # share of the bound that another round would have to add
 _TOP = 1e3  # largest price: times the largest loss, for all that costs can differ by
@@ -67,7 +67,7 @@ def priced(space: Space, near: Sequence[Indices] = (),
     if near or len(space.groups) < _LARGE:
         return _certified(space, _climbed(space, near, close, _ROUNDS))
     sample = _climbed(space.sample(_SHARE), (), close, _ROUNDS)
-    error = _ERROR * float(sample.prices @ space.spread) / np.maximum(space.spread, _TINY)
+    error = _ERROR * float(sample.prices @ space.spread) / _scale(space)
     found = _climbed(space, _picks(space, sample.prices), close, 1)
     found = replace(found, prices=sample.prices, reach=error)
     for roughly in _CLOSER:
@@ -77,9 +77,14 @@ def priced(space: Space, near: Sequence[Indices] = (),
     return _certified(space, found)
 
 
+def _scale(space: Space) -> Floats:
+    """What prices are counted for: all that costs can differ by."""
+    return np.maximum(space.spread, _LEAST)
+
+
 def _picks(space: Space, *more: Floats) -> list[Indices]:
     """The best choices at no prices, at very high ones and at some *more*."""
-    high = _TOP * (space.most or 1.0) / np.maximum(space.spread, _TINY)
+    high = _TOP * (space.most or 1.0) / _scale(space)
     return [lightest(space.losses, space.costs, prices)
             for prices in (np.zeros(high.size), high / high.size, *more)]
 
@@ -114,7 +119,7 @@ def _climbed(space: Space, near: Sequence[Indices], close: float,
              rounds: int) -> _Climbed:
     """Up to so many *rounds* of cutting planes, which start with those of *near*."""
     metrics = len(space.over)
-    scale = np.maximum(space.spread, _TINY)
+    scale = _scale(space)
     unit = space.value + space.most or 1.0
     picks = list(near) or _picks(space)
     planes = [space.plane(pick) for pick in picks]
@@ -155,9 +160,14 @@ def _around(space: Space, found: _Climbed) -> Space:
 
 def _certified(space: Space, found: _Climbed) -> Priced:
     """The bound at the best prices that were found, on the safe side of rounding."""
-    pick = lightest(space.losses, space.costs, found.prices)
+    here = _priced_at(space, found.prices, found.near)
+    return here if here.low >= 0 else _priced_at(space, np.zeros_like(found.prices), found.near)
+
+
+def _priced_at(space: Space, prices: Floats, near: Sequence[Indices]) -> Priced:
+    pick = lightest(space.losses, space.costs, prices)
     value, rest = space.plane(pick)[0], space.rests(space.full(pick))
-    allowance = space.allowance(value, rest, found.prices)
-    low = value - float(found.prices @ rest) - allowance
-    return Priced(space=space, prices=found.prices, pick=pick, value=value, rest=rest,
-                  low=low if low > 0 else 0.0, allowance=allowance, near=tuple(found.near))
+    allowance = space.allowance(value, rest, prices)
+    low = value - float(prices @ rest) - allowance
+    return Priced(space=space, prices=prices, pick=pick, value=value, rest=rest, low=low,
+                  allowance=allowance, near=tuple(near))

@@ -12,6 +12,8 @@ from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.reference import exact_sum
 from mpsearch.allocation.knapsack.table import Table
 
+_EXACT = 2.0**51  # sums of whole numbers up to here are exact, and so are their differences
+_FEW = 64  # groups whose costs tell whether there is a common divisor to look for
 _ROUNDING = 64 * np.finfo(float).eps  # of a sum by halves, and of what it is made of
 
 
@@ -22,7 +24,9 @@ class Space:
     *losses* (groups, schemes) are above the group's least, infinite for schemes out of play, and
     *costs* (metrics, groups, schemes) above those of the first scheme. *value* is the loss of the
     decided groups and *over* what is spent above each limit with the first scheme in open groups.
-    *spread* is what the costs of all groups can differ by in sum. All in scaled units.
+    *spread* is what the costs of all groups can differ by in sum. All in scaled units. What
+    choices can spend more or less differs by multiples of *steps* (0: by anything), and limits
+    are lowered accordingly.
     """
 
     table: Table
@@ -33,17 +37,21 @@ class Space:
     value: float
     over: Floats
     spread: Floats
+    steps: Floats
 
     @classmethod
     def of(cls, table: Table) -> Space:
         """All choices of *table*."""
         losses, costs = table.scaled
         first = costs[:, :, :1]
-        limits = [table.limit(m) for m in range(len(costs))]
+        limits = np.array([table.limit(m) for m in range(len(costs))])
+        relative, finite = costs - first, np.isfinite(losses)
+        steps = np.array([_step(*each, finite) for each in zip(costs, relative, strict=True)])
+        room = limits + np.spacing(np.abs(limits)) - first.sum(axis=(1, 2))
         return cls(table=table, groups=np.arange(len(losses)),
                    decided=np.zeros(len(losses), dtype=np.int64),
-                   losses=losses - losses.min(axis=1)[:, None], costs=costs - first, value=0.0,
-                   over=first.sum(axis=(1, 2)) - limits,
+                   losses=losses - losses.min(axis=1)[:, None], costs=relative, value=0.0,
+                   over=-_lowered(room, steps), steps=steps,
                    spread=(costs.max(axis=2) - costs.min(axis=2)).sum(axis=1))
 
     def plane(self, pick: Indices) -> tuple[float, Floats]:
@@ -80,9 +88,9 @@ class Space:
     def rests(self, pick: Indices) -> Floats:
         """What a choice of all groups leaves under each limit, never too little but rounded."""
         rows = np.arange(len(pick))
-        return np.array([-exact_sum(costs[rows, pick], -limit, -math.ulp(limit))
-                         for costs, limit in zip(self.table.scaled[1], map(
-                             self.table.limit, range(len(self.over))), strict=True)])
+        rests = [-exact_sum(costs[rows, pick], -limit, -math.ulp(limit)) for costs, limit in zip(
+            self.table.scaled[1], map(self.table.limit, range(len(self.over))), strict=True)]
+        return _lowered(np.array(rests), self.steps)
 
     def meets(self, pick: Indices) -> bool:
         """Whether a choice of all groups keeps to every limit."""
@@ -131,3 +139,24 @@ def lightest(losses: Floats, costs: Floats, prices: Floats) -> Indices:
     for price, table in zip(prices, costs, strict=True):
         weighed = weighed + price * table
     return np.asarray(weighed.argmin(axis=1))
+
+
+def _lowered(rests: Floats, steps: Floats) -> Floats:
+    """What is left under each limit, as a multiple of its step where it has one."""
+    whole = np.where(steps > 0, steps, 1.0)
+    return np.where(steps > 0, np.floor(rests / whole) * whole, rests)
+
+
+def _step(costs: Floats, relative: Floats, finite: Mask) -> float:
+    """What all costs (groups, schemes) *relative* to the first scheme's are multiples of, or 0.
+
+    Only whole numbers are looked at whose sums are exact.
+    """
+    if not float(np.abs(costs).max()) * len(costs) < _EXACT or (costs != np.rint(costs)).any():
+        return 0.0
+    step = 0
+    for groups in (slice(_FEW), slice(None)):
+        step = int(np.gcd.reduce(relative[groups][finite[groups]].astype(np.int64), initial=0))
+        if step == 1:
+            break
+    return float(step)
