@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 
+from mpsearch.allocation.fixed import Mask
 from mpsearch.allocation.knapsack.nearby import Nearby
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.prices import Priced, priced
@@ -24,8 +25,8 @@ _TRIED = 1  # the level after which a split is tried
 _PAIRS = 1 << 25
 _ROUNDING = 1e-13  # share of a loss, and of that of a part's best choice, that may be lost in sums
 _SURE = 1e-10  # share of a loss that is not worth another look
-_TINY = float(np.finfo(float).tiny)
-_NEARLY = 1e-3  # share of what is open that a part's prices may miss
+_MIXED = 1e-10  # share of the bound up to which two schemes are as good as each other
+_PRICED = 10  # times a part's candidates are looked at to price it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,32 +135,38 @@ class Search:
         places = np.flatnonzero(mask.sum(axis=1) > 1)
         if not places.size:
             return []
+        group, side = _cut(found, worse, places)
         space = found.space.only(places, mask[places], found.pick)
         near = [found.space.full(pick)[space.groups] for pick in found.near]
-        group, side = _cut(space, found.prices, near)
-        close = 1e-12 if gap == math.inf else max(1e-12, _NEARLY * gap / max(found.low, gap, _TINY))
         halves = []
         for half in space.split(group, side):
             if np.isfinite(half.losses[group]).any():
-                again = priced(half, _moved(half, group, near, found.prices), close)
-                self.left -= 20 * half.losses.size
+                again = priced(half, _moved(half, group, near, found.prices))
+                self.left -= _PRICED * half.losses.size
                 halves.append(Part(priced=again, low=max(0.0, again.low)))
         return halves
 
 
-def _cut(space: Space, prices: Floats, near: list[Indices]) -> tuple[int, Floats]:
-    """The group whose schemes differ most in cost between choices *near*, and its cheaper ones."""
-    rows = np.arange(len(space.groups))
-    weight = np.tensordot(prices, space.costs, axes=1)
-    cost = np.array([weight[rows, pick] for pick in near[:len(prices) + 1]])
-    spread = cost.max(axis=0) - cost.min(axis=0)
-    if not spread.any():
-        least = np.where(np.isfinite(space.losses), weight, np.inf).min(axis=1)
-        most = np.where(np.isfinite(space.losses), weight, -np.inf).max(axis=1)
-        cost, spread = np.array([least, most]), most - least
-    group = int(spread.argmax())
-    middle = (float(cost[:, group].max()) + float(cost[:, group].min())) / 2
-    return group, weight[group] <= middle
+def _cut(found: Priced, worse: Floats, places: Indices) -> tuple[int, Mask]:
+    """Which of the groups at *places* to split, and its schemes that cost less than the middle.
+
+    Of the groups that the relaxation mixes two schemes of, it is the one where those differ most
+    in cost; both are then in different halves.
+    """
+    rows, pick = np.arange(places.size), found.pick[places]
+    gaps = worse[places]
+    gaps[rows, pick] = np.inf
+    other = gaps.argmin(axis=1)
+    weight = np.tensordot(found.prices, found.space.costs[:, places], axes=1)
+    distance = np.abs(weight[rows, other] - weight[rows, pick])
+    least = gaps[rows, other]
+    distance[least > max(least.min(), _MIXED * found.low)] = -1.0
+    group = int(distance.argmax())
+    middle = (weight[group, other[group]] + weight[group, pick[group]]) / 2
+    side = weight[group] <= middle
+    if side[pick[group]] == side[other[group]]:  # they cost the same
+        side = np.arange(side.size) == pick[group]
+    return group, side
 
 
 def _moved(space: Space, group: int, near: list[Indices], prices: Floats) -> list[Indices]:

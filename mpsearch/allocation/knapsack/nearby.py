@@ -22,6 +22,7 @@ from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.prices import Priced
 
 _MOST = 1_000  # deviations, roughly
+_SCARCE, _FAR = 1 << 21, 4.0  # pairs that are all looked at while the best is further than reach
 _CELLS = 4  # cells of the grid for each state
 _FINEST = 2.0**-40  # width of a cell, as a share of what the costs differ by
 _EPS = float(np.finfo(float).eps)
@@ -90,7 +91,8 @@ class Nearby:
         if not all(half[0].size for half, _ in halves):
             return Met(pick=None, complete=False, doubtful=math.inf, effort=2 * room)
         widths = np.full(len(self.changes) - 1, np.inf)
-        if math.prod(half[0].size for half, _ in halves) > pairs // 8:
+        near = best - self.priced.low < _FAR * reach
+        if near or math.prod(half[0].size for half, _ in halves) > _SCARCE:
             with np.errstate(divide="ignore", over="ignore"):
                 widths = reach / self.priced.prices
         found, seen = self._paired(halves, widths, best, pairs, loops, margin=1)

@@ -9,7 +9,7 @@ SIAM Journal 8, 1960). Every point tried gives a valid bound, so tolerances cost
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,13 +20,13 @@ from mpsearch.allocation.knapsack.space import Space, lightest
 _LEAST = 1e-100  # spread of costs, so that prices stay finite
 _ROUNDS = 80
 _CLOSE = 1e-12  # share of the bound that another round would have to add
+_HALFWAY = 1e-9  # share of the bound from which on the summit itself is tried at once
+_SLIGHT = 1e-12  # share of its height by which a plane cuts off the summit
 _TOP = 1e3  # largest price: times the largest loss, for all that costs can differ by
 _KEPT = 8  # planes that a later start is made from
-_LARGE = 1_500  # groups from which on those that no price near by changes are left out
-_SHARE, _ERROR = 8, 0.03  # one of so many is in the sample, and by what share it may err
-_CLOSER = (1e-3, 0.0, 0.0, 0.0)  # how close to come before all are asked again
-_FEW, _FIRST = 300, 8  # groups that go to the end at once, rounds of more
-_RECENT, _WIDER = 3, 2.0  # rounds by which the reach is measured, and how much further to look
+_LARGE, _SHARE = 1_500, 8  # groups from which on there is a sample, one of so many
+_ROUGHLY = 1e-3  # how close prices are before most groups are left out
+_RECENT, _WIDER = 2, 1.5  # rounds by which the reach is measured, and how much further to look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,20 +61,17 @@ def priced(space: Space, near: Sequence[Indices] = (),
 
     The planes of the choices *near* are there from the start. Where another round can add no more
     than a share of *close*, there is none. Of a large space, a sample of the groups says about
-    where to look; most groups keep their scheme at all prices around, and the others alone find
-    better prices, which all then confirm.
+    where to look; at all prices around most groups keep their scheme, and once only the others
+    are asked, better prices are soon found, which all then confirm.
     """
     if near or len(space.groups) < _LARGE:
-        return _certified(space, _climbed(space, near, close, _ROUNDS))
-    sample = _climbed(space.sample(_SHARE), (), close, _ROUNDS)
-    error = _ERROR * float(sample.prices @ space.spread) / _scale(space)
-    found = _climbed(space, _picks(space, sample.prices), close, 1)
-    found = replace(found, prices=sample.prices, reach=error)
-    for roughly in _CLOSER:
-        found = _deepened(space, found, max(close, roughly))
-        if found.height <= found.low + close * abs(found.low):
-            break
-    return _certified(space, found)
+        return _certified(space, _climbed(space, near, close))
+    sample = _climbed(space.sample(_SHARE), (), _ROUGHLY)
+    found = _climbed(space, _picks(space, sample.prices), _ROUGHLY)
+    inner = _around(space, found)
+    part = _climbed(inner, [space.full(pick)[inner.groups] for pick in found.near], close)
+    return _certified(space, _climbed(
+        space, [inner.full(pick)[space.groups] for pick in part.near], close))
 
 
 def _scale(space: Space) -> Floats:
@@ -102,46 +99,55 @@ def _deepened(space: Space, found: _Climbed, close: float) -> _Climbed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Climbed:
-    """The best *prices* so far and their bound *low*; no prices have one above *height*.
+    """The best *prices* so far.
 
     *near* are choices whose planes are near; *reach* is how far around the prices the last
-    rounds went. Bound and height are rounded.
+    rounds went.
     """
 
     prices: Floats
-    low: float
-    height: float
     near: list[Indices]
     reach: Floats
 
 
-def _climbed(space: Space, near: Sequence[Indices], close: float,
-             rounds: int) -> _Climbed:
-    """Up to so many *rounds* of cutting planes, which start with those of *near*."""
-    metrics = len(space.over)
-    scale = _scale(space)
-    unit = space.value + space.most or 1.0
+def _climbed(space: Space, near: Sequence[Indices], close: float) -> _Climbed:
+    """Cutting planes until the bound is *close*; they start with those of the choices *near*.
+
+    The summit of the planes is often far away at first. Halfway to it from the best prices, a
+    plane mostly cuts it off as well and bounds more (Ben-Ameur and Neto, "Acceleration of
+    cutting-plane and column generation algorithms", Networks 49, 2007).
+    """
+    scale, unit = _scale(space), space.value + space.most or 1.0
     picks = list(near) or _picks(space)
-    planes = [space.plane(pick) for pick in picks]
-    master = Master(metrics, _TOP)
-    for value, over in planes:
-        master.add(value / unit, over / scale)
-    low, best, tried = -np.inf, np.zeros(metrics), list[Floats]()
-    for _ in range(rounds):
-        prices, height = master.summit()
-        tried.append(prices * unit / scale)
-        picks.append(lightest(space.losses, space.costs, tried[-1]))
+    planes, master = list[tuple[float, Floats]](), Master(len(scale), _TOP)
+    low, best, tried = -np.inf, np.zeros(len(scale)), list[Floats]()
+
+    def ask(prices: Floats) -> bool:
+        """One more plane; whether it cuts off the summit."""
+        nonlocal low, best
+        picks.append(lightest(space.losses, space.costs, prices))
         planes.append(space.plane(picks[-1]))
         value, over = planes[-1]
-        here = value + float(tried[-1] @ over)
-        if here > low:
-            low, best = here, tried[-1]
-        if height * unit - low <= close * abs(low):
-            break
         master.add(value / unit, over / scale)
+        if value + float(prices @ over) > low:
+            low, best = value + float(prices @ over), prices
+        return value + float(tried[-1] @ over) < height - _SLIGHT * abs(height)
+
+    for pick in picks:
+        planes.append(space.plane(pick))
+        master.add(planes[-1][0] / unit, planes[-1][1] / scale)
+    for _ in range(_ROUNDS):
+        prices, height = master.summit()
+        prices, height = prices * unit / scale, height * unit
+        tried.append(prices)
+        halfway = low > 0 and height - low > _HALFWAY * low
+        if not (halfway and ask((prices + best) / 2)):
+            ask(prices)
+        if height - low <= close * abs(low):
+            break
     heights = np.array([value + best @ over for value, over in planes])
     kept = np.argsort(heights, kind="stable")[:_KEPT]
-    return _Climbed(prices=best, low=low, height=height * unit, near=[picks[i] for i in kept],
+    return _Climbed(prices=best, near=[picks[i] for i in kept],
                     reach=np.abs(np.array(tried[-_RECENT:]) - best).max(axis=0))
 
 
