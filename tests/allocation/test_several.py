@@ -218,7 +218,7 @@ def test_meeting_finds_the_least_pair_in_the_box(seed, size, width):
     sums = first[:, :, None] + second[:, None, :]
     inside = ((sums[1:] >= box[0][:, None, None]) & (sums[1:] <= box[1][:, None, None])).all(axis=0)
     least = np.where(inside, sums[0], np.inf).min()
-    found = [loops.meet(first, second, box, cells, 100.0, 10**9) for loops in LOOPS]
+    found = [loops.meet(first, second, (box, cells), 100.0, 10**9) for loops in LOOPS]
     assert all(each == found[0] for each in found)
     loss, a, b, seen = found[0]
     assert loss == min(least, 100.0)
@@ -226,4 +226,4 @@ def test_meeting_finds_the_least_pair_in_the_box(seed, size, width):
     if a >= 0:
         assert inside[a, b]
         assert sums[0, a, b] == least
-    assert LOOPS[0].meet(first, second, box, cells, 100.0, seen - 1)[1] == -1
+    assert LOOPS[0].meet(first, second, (box, cells), 100.0, seen - 1)[1] == -1

@@ -21,11 +21,12 @@ from mpsearch.allocation.knapsack.prices import Priced, priced
 from mpsearch.allocation.knapsack.space import Space
 
 _LEVELS = (24, 40, 64, 96, 144, 216, 320)  # deviations to look at, time after time
-_TRIED = 1  # the level after which a split is tried
+_TRIED, _FEW = 1, 200  # the level after which a split is tried, and open deviations that need none
 _PAIRS = 1 << 25
 _ROUNDING = 1e-13  # share of a loss, and of that of a part's best choice, that may be lost in sums
 _SURE = 1e-10  # share of a loss that is not worth another look
 _MIXED = 1e-10  # share of the bound up to which two schemes are as good as each other
+_CLOSE = 1e-11  # share of the bound that may be missed of a part's
 _PRICED = 10  # times a part's candidates are looked at to price it
 
 
@@ -94,7 +95,8 @@ class Search:
             part, done = self._looked(part, nearby)
             if part.low >= self._enough:
                 return self._close(part)
-            if done or part.level == 1 + _TRIED:
+            few = nearby.worse.size <= _FEW and nearby.reach >= self.excess - part.priced.low
+            if done or (part.level == 1 + _TRIED and not few):
                 break
             if self.queue and self.queue[0][0] < part.low:
                 return self._push(part)
@@ -104,8 +106,8 @@ class Search:
         if not done and min(half.low for half in halves) <= part.low:
             return self._push(part)
         for half in halves:
-            half = replace(half, low=max(half.low, part.low))
-            (self._close if half.low >= self._enough else self._push)(half)
+            known = replace(half, low=max(half.low, part.low))
+            (self._close if known.low >= self._enough else self._push)(known)
         return None
 
     def _looked(self, part: Part, nearby: Nearby) -> tuple[Part, bool]:
@@ -141,7 +143,7 @@ class Search:
         halves = []
         for half in space.split(group, side):
             if np.isfinite(half.losses[group]).any():
-                again = priced(half, _moved(half, group, near, found.prices))
+                again = priced(half, _moved(half, group, near, found.prices), _CLOSE)
                 self.left -= _PRICED * half.losses.size
                 halves.append(Part(priced=again, low=max(0.0, again.low)))
         return halves
@@ -172,10 +174,8 @@ def _cut(found: Priced, worse: Floats, places: Indices) -> tuple[int, Mask]:
 def _moved(space: Space, group: int, near: list[Indices], prices: Floats) -> list[Indices]:
     """Choices *near* with a scheme of *group* that is still in play."""
     weighed = space.losses[group] + prices @ space.costs[:, group]
-    moved = []
-    for pick in near:
+    moved = [pick.copy() for pick in near]
+    for pick in moved:
         if not np.isfinite(space.losses[group, pick[group]]):
-            pick = pick.copy()
             pick[group] = int(weighed.argmin())
-        moved.append(pick)
     return moved

@@ -7,10 +7,13 @@ average. A plane that cuts off the highest point is a column to enter, from the 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 
+_ROOM = 128  # planes, to begin with
 _PIVOTS = 100
 _ZERO = 1e-13
 
@@ -20,37 +23,48 @@ class Master:
 
     def __init__(self, metrics: int, top: float) -> None:
         """No planes yet; of each metric two columns for spending less or, at a price, more."""
-        self.table = np.zeros((1 + metrics, 2 * metrics))
-        self.table[1:, ::2], self.table[1:, 1::2] = np.eye(metrics), -np.eye(metrics)
-        self.values = np.tile([0.0, top], metrics)
+        self.table = np.zeros((1 + metrics, _ROOM))
+        self.values, self.count = np.zeros(_ROOM), 2 * metrics
+        self.table[1:, 0:self.count:2] = np.eye(metrics)
+        self.table[1:, 1:self.count:2] = -np.eye(metrics)
+        self.values[1:self.count:2] = top
         self.basis: Indices | None = None
 
     def add(self, value: float, over: Floats) -> None:
         """One more plane: *value* + prices times *over*."""
-        self.table = np.column_stack([self.table, np.append(1.0, over)])
-        self.values = np.append(self.values, value)
+        if self.count == self.values.size:
+            self.table = np.concatenate((self.table, np.zeros_like(self.table)), axis=1)
+            self.values = np.concatenate((self.values, np.zeros_like(self.values)))
+        self.table[0, self.count], self.table[1:, self.count] = 1.0, over
+        self.values[self.count] = value
         if self.basis is None:
             start = np.arange(0, 2 * over.size, 2) + (over > 0)
-            self.basis = np.append(self.values.size - 1, start)
+            self.basis = np.append(self.count, start)
+        self.count += 1
 
     def summit(self) -> tuple[Floats, float]:
         """Prices at which the lowest plane is highest, and its height there."""
         basis = self.basis
         if basis is None:
-            return np.zeros(len(self.table) - 1), 0.0
+            return np.zeros(len(self.table) - 1), math.inf
+        table, values = self.table[:, :self.count], self.values[:self.count]
+        try:
+            inverse = np.linalg.inv(table[:, basis])
+        except np.linalg.LinAlgError:
+            return np.zeros(len(table) - 1), math.inf
         for _ in range(_PIVOTS):
-            try:
-                inverse = np.linalg.inv(self.table[:, basis])
-            except np.linalg.LinAlgError:
-                return np.zeros(len(self.table) - 1), np.inf
-            duals = self.values[basis] @ inverse
-            less = self.values - duals @ self.table
+            duals = values[basis] @ inverse
+            less = values - duals @ table
             enter = int(less.argmin())
-            step = inverse @ self.table[:, enter]
+            step = inverse @ table[:, enter]
             rising = step > _ZERO
             if less[enter] >= -_ZERO * max(1.0, abs(duals[0])) or not rising.any():
                 break
             share = np.full(step.size, np.inf)
             share[rising] = np.maximum(0.0, inverse[rising, 0]) / step[rising]
-            basis[share.argmin()] = enter
+            leave = int(share.argmin())
+            basis[leave] = enter
+            row = inverse[leave] / step[leave]
+            inverse -= np.outer(step, row)
+            inverse[leave] = row
         return np.maximum(0.0, -duals[1:]) + 0.0, float(duals[0])  # no negative zeros

@@ -45,17 +45,17 @@ def places(values: Floats, cells: Cells) -> tuple[Indices, Indices]:
     return row, column
 
 
-def meet(first: Floats, second: Floats, box: Floats, cells: Cells, best: float,
+def meet(first: Floats, second: Floats, inside: tuple[Floats, Cells], best: float,
          pairs: int) -> tuple[float, int, int, int]:
-    """The pair of states of least loss below *best* whose costs add up to something in the *box*.
+    """The pair of states of least loss below *best* whose costs add up to something *inside*.
 
-    *first* and *second* are changes of loss and of costs (rows, states), *box* (3, metrics) the
-    least and the most that costs may be, and a bit more than that: where the cells are looked up,
-    which are wider than the box by as much at either end. Found are the loss, a state of either
-    side (-1 if there is none) and how many pairs of the same or neighbouring cells there are; with
-    more than *pairs* of them, none is looked at.
+    *first* and *second* are changes of loss and of costs (rows, states). Inside is a box (3,
+    metrics): the least and the most that costs may be, and a bit more than that, where they are
+    looked up in the cells, which are wider than the box by as much at either end. Found are the
+    loss, a state of either side (-1 if there is none) and how many pairs of the same or
+    neighbouring cells there are; with more than *pairs* of them, none is looked at.
     """
-    low, width, count = cells
+    (box, cells), count = inside, inside[1][2]
     row, column = places(second[1:3], cells)
     order = np.argsort(row * count[1] + column, kind="stable")
     sorted_ = (row * count[1] + column)[order]

@@ -79,9 +79,10 @@ def _block(first: Floats, a: int, box: Floats, cells: Cells) -> tuple[int, int, 
 
 
 @compiled
-def meet(first: Floats, second: Floats, box: Floats, cells: Cells, best: float,
+def meet(first: Floats, second: Floats, inside: tuple[Floats, Cells], best: float,
          pairs: int) -> tuple[float, int, int, int]:
     """See `meeting.meet`."""
+    box, cells = inside
     starts, order = _sorted(second, cells)
     wide, least, at_a, at_b, seen = cells[2][1], best, -1, -1, 0
     for a in range(first.shape[1]):

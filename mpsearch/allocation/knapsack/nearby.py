@@ -135,16 +135,17 @@ class Nearby:
         most = priced.rest + margin * error
         box = np.stack([priced.rest - widths - error, most, most + error])
         cells = _grid(second[1:3], (widths + 4 * error)[:2])
-        loss, a, b, seen = loops.meet(first, second, box, cells, best - priced.value, pairs)
+        _, a, b, seen = loops.meet(first, second, (box, cells), best - priced.value, pairs)
         if a < 0:
             return None, seen
         pick = priced.pick.copy()
         for (states, mine), place in zip(halves, (a, b), strict=True):
             _, _, parent, last = states
-            while last[place] >= 0:
-                deviation = mine[last[place]]
+            at = place
+            while last[at] >= 0:
+                deviation = mine[last[at]]
                 pick[self.groups[deviation]] = self.schemes[deviation]
-                place = parent[place]
+                at = int(parent[at])
         return priced.space.full(pick), seen
 
 

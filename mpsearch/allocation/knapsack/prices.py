@@ -86,17 +86,6 @@ def _picks(space: Space, *more: Floats) -> list[Indices]:
             for prices in (np.zeros(high.size), high / high.size, *more)]
 
 
-def _deepened(space: Space, found: _Climbed, close: float) -> _Climbed:
-    """The best prices of *space* from those of its groups that prices around *found* change."""
-    inner = _around(space, found)
-    few = len(inner.groups) <= _FEW
-    near = [space.full(pick)[inner.groups] for pick in found.near]
-    part = _climbed(inner, near, close, _ROUNDS if few else _FIRST)
-    if not few and part.height > part.low + close * abs(part.low):
-        part = _deepened(inner, part, close)
-    return _climbed(space, [inner.full(pick)[space.groups] for pick in part.near], close, 2)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Climbed:
     """The best *prices* so far.
