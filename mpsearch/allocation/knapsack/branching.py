@@ -20,7 +20,7 @@ from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.prices import Priced, priced
 from mpsearch.allocation.knapsack.space import Space
 
-_LEVELS = (24, 40, 64, 96, 144, 216, 320)  # deviations to look at, time after time
+_LEVELS = (24, 40, 64, 80, 100, 125, 150, 180, 220, 280)  # deviations to look at, time after time
 _TRIED, _FEW = 1, 200  # the level after which a split is tried, and open deviations that need none
 _PAIRS = 1 << 25
 _ROUNDING = 1e-13  # share of a loss, and of that of a part's best choice, that may be lost in sums

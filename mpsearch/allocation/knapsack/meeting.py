@@ -40,8 +40,8 @@ def listed(worse: Floats, changes: Floats, starts: Indices, reach: float, room: 
 def places(values: Floats, cells: Cells) -> tuple[Indices, Indices]:
     """The row and the column of the grid that each pair of *values* (2, states) is in."""
     low, width, count = cells
-    at = np.floor((values - low[:, None]) / width[:, None])
-    row, column = np.clip(at, -2, count[:, None] + 1).astype(np.int64)
+    at = (values - low[:, None]) / width[:, None] + 2
+    row, column = np.clip(at, 0, count[:, None] + 3).astype(np.int64) - 2
     return row, column
 
 
@@ -53,7 +53,7 @@ def meet(first: Floats, second: Floats, inside: tuple[Floats, Cells], best: floa
     metrics): the least and the most that costs may be, and a bit more than that, where they are
     looked up in the cells, which are wider than the box by as much at either end. Found are the
     loss, a state of either side (-1 if there is none) and how many pairs of the same or
-    neighbouring cells there are; with more than *pairs* of them, none is looked at.
+    neighbouring cells there are; with more than *pairs* of them, all of it is given up.
     """
     (box, cells), count = inside, inside[1][2]
     row, column = places(second[1:3], cells)
@@ -73,7 +73,7 @@ def meet(first: Floats, second: Floats, inside: tuple[Floats, Cells], best: floa
     found = best, -1, -1
     for each in ranges if seen <= pairs else []:
         found = _least(first, second, box, each, found)
-    return *found, seen
+    return *found, min(seen, pairs + 1)
 
 
 def _least(first: Floats, second: Floats, box: Floats, ranges: tuple[Indices, Indices, Indices],

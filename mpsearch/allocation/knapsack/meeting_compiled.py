@@ -36,14 +36,17 @@ def listed(worse: Floats, changes: Floats, starts: Indices, reach: float, room: 
 @compiled
 def _place(value: float, low: float, width: float, count: int) -> int:
     """The row or column of the grid that *value* is in, or one outside of it."""
-    return int(min(max(np.floor((value - low) / width), -2.0), count + 1.0))
+    place = (value - low) / width + 2.0
+    if not place > 0.0:
+        return -2
+    return int(place) - 2 if place < count + 3.0 else count + 1
 
 
 @compiled
-def _sorted(second: Floats, cells: Cells) -> tuple[Indices, Indices]:
-    """Where each cell's states begin, and the states cell by cell."""
+def _sorted(second: Floats, cells: Cells) -> tuple[Indices, Indices, Floats]:
+    """Where each cell's states begin, the states cell by cell, and their changes as rows."""
     low, width, count = cells
-    states = second.shape[1]
+    rows, states = second.shape
     starts = np.zeros(count[0] * count[1] + 1, dtype=np.int64)
     cell = np.empty(states, dtype=np.int64)
     for b in range(states):
@@ -53,17 +56,21 @@ def _sorted(second: Floats, cells: Cells) -> tuple[Indices, Indices]:
     for c in range(starts.size - 1):
         starts[c + 1] += starts[c]
     at, order = starts[:-1].copy(), np.empty(states, dtype=np.int64)
+    near = np.empty((states, rows))
     for b in range(states):
-        order[at[cell[b]]] = b
+        i = at[cell[b]]
         at[cell[b]] += 1
-    return starts, order
+        order[i] = b
+        for r in range(rows):
+            near[i, r] = second[r, b]
+    return starts, order, near
 
 
 @compiled
-def _fits(first: Floats, second: Floats, box: Floats, a: int, b: int) -> bool:
+def _fits(first: Floats, other: Floats, box: Floats, a: int) -> bool:
     """Whether the costs of a pair add up to something in the box."""
     for m in range(box.shape[1]):
-        cost = first[1 + m, a] + second[1 + m, b]
+        cost = first[1 + m, a] + other[1 + m]
         if cost < box[0, m] or cost > box[1, m]:
             return False
     return True
@@ -83,24 +90,20 @@ def meet(first: Floats, second: Floats, inside: tuple[Floats, Cells], best: floa
          pairs: int) -> tuple[float, int, int, int]:
     """See `meeting.meet`."""
     box, cells = inside
-    starts, order = _sorted(second, cells)
+    starts, order, near = _sorted(second, cells)
     wide, least, at_a, at_b, seen = cells[2][1], best, -1, -1, 0
-    for a in range(first.shape[1]):
-        top, bottom, left, right = _block(first, a, box, cells)
-        for row in range(top, bottom + 1):
-            if left <= right:
-                seen += starts[row * wide + right + 1] - starts[row * wide + left]
-    if seen > pairs:
-        return least, at_a, at_b, seen
     for a in range(first.shape[1]):
         top, bottom, left, right = _block(first, a, box, cells)
         for row in range(top, bottom + 1):
             if left > right:
                 break
-            for i in range(starts[row * wide + left], starts[row * wide + right + 1]):
-                b = order[i]
-                loss = first[0, a] + second[0, b]
-                nearer = loss < least or (loss == least and a == at_a and b < at_b)
-                if nearer and _fits(first, second, box, a, b):
-                    least, at_a, at_b = loss, a, b
+            begin, end = starts[row * wide + left], starts[row * wide + right + 1]
+            seen += end - begin
+            if seen > pairs:
+                return best, -1, -1, pairs + 1
+            for i in range(begin, end):
+                loss = first[0, a] + near[i, 0]
+                nearer = loss < least or (loss == least and a == at_a and order[i] < at_b)
+                if nearer and _fits(first, near[i], box, a):
+                    least, at_a, at_b = loss, a, order[i]
     return least, at_a, at_b, seen

@@ -67,9 +67,10 @@ def priced(space: Space, near: Sequence[Indices] = (),
     if near or len(space.groups) < _LARGE:
         return _certified(space, _climbed(space, near, close))
     sample = _climbed(space.sample(_SHARE), (), _ROUGHLY)
-    found = _climbed(space, _picks(space, sample.prices), _ROUGHLY)
+    found = _climbed(space, _picks(space, sample.prices), _ROUGHLY, sample.prices)
     inner = _around(space, found)
-    part = _climbed(inner, [space.full(pick)[inner.groups] for pick in found.near], close)
+    part = _climbed(inner, [space.full(pick)[inner.groups] for pick in found.near], close,
+                    found.prices)
     return _certified(space, _climbed(
         space, [inner.full(pick)[space.groups] for pick in part.near], close))
 
@@ -99,8 +100,11 @@ class _Climbed:
     reach: Floats
 
 
-def _climbed(space: Space, near: Sequence[Indices], close: float) -> _Climbed:
+def _climbed(space: Space, near: Sequence[Indices], close: float,
+             start: Floats | None = None) -> _Climbed:
     """Cutting planes until the bound is *close*; they start with those of the choices *near*.
+
+    If there are prices to *start* from, the best choice at them is among these.
 
     The summit of the planes is often far away at first. Halfway to it from the best prices, a
     plane mostly cuts it off as well and bounds more (Ben-Ameur and Neto, "Acceleration of
@@ -109,12 +113,13 @@ def _climbed(space: Space, near: Sequence[Indices], close: float) -> _Climbed:
     scale, unit = _scale(space), space.value + space.most or 1.0
     picks = list(near) or _picks(space)
     planes, master = list[tuple[float, Floats]](), Master(len(scale), _TOP)
+    room = np.empty((2, *space.losses.shape))
     low, best, tried = -np.inf, np.zeros(len(scale)), list[Floats]()
 
     def ask(prices: Floats) -> bool:
         """One more plane; whether it cuts off the summit."""
         nonlocal low, best
-        picks.append(lightest(space.losses, space.costs, prices))
+        picks.append(lightest(space.losses, space.costs, prices, room))
         planes.append(space.plane(picks[-1]))
         value, over = planes[-1]
         master.add(value / unit, over / scale)
@@ -125,6 +130,8 @@ def _climbed(space: Space, near: Sequence[Indices], close: float) -> _Climbed:
     for pick in picks:
         planes.append(space.plane(pick))
         master.add(planes[-1][0] / unit, planes[-1][1] / scale)
+    if start is not None:
+        low, best = min(value + float(start @ over) for value, over in planes), start
     for _ in range(_ROUNDS):
         prices, height = master.summit()
         prices, height = prices * unit / scale, height * unit

@@ -56,9 +56,9 @@ class Space:
 
     def plane(self, pick: Indices) -> tuple[float, Floats]:
         """Loss of a choice of the open groups, and what it spends above the limits; rounded."""
-        rows = np.arange(len(pick))
-        return (self.value + float(self.losses[rows, pick].sum()),
-                self.over + self.costs[:, rows, pick].sum(axis=1))
+        at = np.arange(0, self.losses.size, self.losses.shape[1]) + pick
+        return (self.value + float(self.losses.ravel().take(at).sum()),
+                self.over + [float(costs.ravel().take(at).sum()) for costs in self.costs])
 
     def sample(self, share: int) -> Space:
         """Every group of so many, with limits as far between least and most cost as for all."""
@@ -130,14 +130,17 @@ class Space:
         return halves[0], halves[1]
 
 
-def lightest(losses: Floats, costs: Floats, prices: Floats) -> Indices:
+def lightest(losses: Floats, costs: Floats, prices: Floats, room: Floats | None = None) -> Indices:
     """Each group's best scheme at these *prices*, the first of equal ones.
 
-    *losses* have the axes (groups, schemes) and *costs* (metrics, groups, schemes).
+    *losses* have the axes (groups, schemes) and *costs* (metrics, groups, schemes). *room* is for
+    two tables in between: fresh memory costs more time than what is done with it.
     """
-    weighed = losses
-    for price, table in zip(prices, costs, strict=True):
-        weighed = weighed + price * table
+    weighed, part = np.empty((2, *losses.shape)) if room is None else room
+    weighed[...] = losses
+    for price, table in zip(prices.tolist(), costs, strict=True):
+        if price:
+            weighed += np.multiply(table, price, out=part)
     return np.asarray(weighed.argmin(axis=1))
 
 
