@@ -21,7 +21,8 @@ from mpsearch.allocation.knapsack.prices import Priced, priced
 from mpsearch.allocation.knapsack.space import Space
 
 _LEVELS = (24, 40, 64, 80, 100, 125, 150, 180, 220, 280)  # deviations to look at, time after time
-_TRIED, _FEW = 1, 200  # the level after which a split is tried, and open deviations that need none
+_ALMOST = 1.2  # times a level: open deviations that are looked at at once
+_TRIED, _FEW = 1, 500  # the level after which a split is tried, and open deviations that need none
 _PAIRS = 1 << 25
 _ROUNDING = 1e-13  # share of a loss, and of that of a part's best choice, that may be lost in sums
 _SURE = 1e-10  # share of a loss that is not worth another look
@@ -114,6 +115,8 @@ class Search:
         """The *part* after one more look, and whether another would not help."""
         found, level = part.priced, part.level + 1
         reach = min(nearby.level(_LEVELS[part.level]), nearby.reach)
+        if nearby.worse.size <= _ALMOST * _LEVELS[part.level]:
+            reach = nearby.reach
         met = nearby.met(reach, self.excess, self.room, _PAIRS, self.loops)
         self.left -= met.effort
         if met.pick is not None:

@@ -7,10 +7,12 @@ has an infinite loss. States are combinations of deviations from a reference cho
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 
-States = tuple[Floats, Floats, Indices, Indices]
+Places = NDArray[np.int32]
+States = tuple[Floats, Floats, Places, Places]
 """How much worse a state is, its changes of loss and of costs, its parent and last deviation."""
 Cells = tuple[Floats, Floats, Indices]
 """Where the cells of a grid over two costs start, how wide they are, how many there are."""
@@ -24,7 +26,7 @@ def listed(worse: Floats, changes: Floats, starts: Indices, reach: float, room: 
     A parent comes before its child; more than *room* combinations are none at all.
     """
     total, sums = np.zeros(1), np.zeros((len(changes), 1))
-    parent, last = np.full(1, -1), np.full(1, -1)
+    parent, last = np.full((2, 1), -1, dtype=np.int32)
     for first, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         kept = [np.flatnonzero(total + worse[d] <= reach) for d in range(first, end)]
         at = np.concatenate([np.arange(0), *kept])
@@ -33,7 +35,8 @@ def listed(worse: Floats, changes: Floats, starts: Indices, reach: float, room: 
         d = np.repeat(np.arange(first, end), [each.size for each in kept])
         total = np.append(total, total[at] + worse[d])
         sums = np.concatenate((sums, sums[:, at] + changes[:, d]), axis=1)
-        parent, last = np.append(parent, at), np.append(last, d)
+        parent = np.append(parent, at.astype(np.int32))
+        last = np.append(last, d.astype(np.int32))
     return total, sums, parent, last
 
 

@@ -5,32 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from mpsearch.allocation.knapsack.compiled import compiled
-from mpsearch.allocation.knapsack.meeting import Cells, States
+from mpsearch.allocation.knapsack.meeting import Cells, Places, States
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 
 
 @compiled
 def listed(worse: Floats, changes: Floats, starts: Indices, reach: float, room: int) -> States:
-    """See `meeting.listed`."""
-    rows = changes.shape[0]
-    total, sums = np.empty(room), np.empty((rows, room))
-    parent, last = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64)
-    total[0], sums[:, 0], parent[0], last[0] = 0.0, 0.0, -1, -1
-    size = 1
+    """See `meeting.listed`; what is not written to takes no memory."""
+    rows, total = changes.shape[0], np.empty(room)
+    parent, last = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+    total[0], parent[0], last[0], size = 0.0, -1, -1, 1
     for g in range(starts.size - 1):
         before = size
         for d in range(starts[g], starts[g + 1]):
             for i in range(before):
                 more = total[i] + worse[d]
-                if more > reach:
-                    continue
-                if size == room:
-                    return total[:0], sums[:, :0], parent[:0], last[:0]
-                total[size], parent[size], last[size] = more, i, d
-                for r in range(rows):
-                    sums[r, size] = sums[r, i] + changes[r, d]
-                size += 1
-    return (total[:size].copy(), sums[:, :size].copy(), parent[:size].copy(), last[:size].copy())
+                if more <= reach:
+                    if size == room:
+                        return total[:0], np.empty((rows, 0)), parent[:0], last[:0]
+                    total[size], parent[size], last[size] = more, i, d
+                    size += 1
+    sums = np.empty((rows, size))
+    for r in range(rows):
+        sums[r, 0] = 0.0
+        for i in range(1, size):
+            sums[r, i] = sums[r, parent[i]] + changes[r, last[i]]
+    return total[:size], sums, parent[:size], last[:size]
 
 
 @compiled
@@ -43,19 +43,19 @@ def _place(value: float, low: float, width: float, count: int) -> int:
 
 
 @compiled
-def _sorted(second: Floats, cells: Cells) -> tuple[Indices, Indices, Floats]:
+def _sorted(second: Floats, cells: Cells) -> tuple[Indices, Places, Floats]:
     """Where each cell's states begin, the states cell by cell, and their changes as rows."""
     low, width, count = cells
     rows, states = second.shape
     starts = np.zeros(count[0] * count[1] + 1, dtype=np.int64)
-    cell = np.empty(states, dtype=np.int64)
+    cell = np.empty(states, dtype=np.int32)
     for b in range(states):
         row = _place(second[1, b], low[0], width[0], count[0])
         cell[b] = row * count[1] + _place(second[2, b], low[1], width[1], count[1])
         starts[cell[b] + 1] += 1
     for c in range(starts.size - 1):
         starts[c + 1] += starts[c]
-    at, order = starts[:-1].copy(), np.empty(states, dtype=np.int64)
+    at, order = starts[:-1].copy(), np.empty(states, dtype=np.int32)
     near = np.empty((states, rows))
     for b in range(states):
         i = at[cell[b]]
@@ -105,5 +105,5 @@ def meet(first: Floats, second: Floats, inside: tuple[Floats, Cells], best: floa
                 loss = first[0, a] + near[i, 0]
                 nearer = loss < least or (loss == least and a == at_a and order[i] < at_b)
                 if nearer and _fits(first, near[i], box, a):
-                    least, at_a, at_b = loss, a, order[i]
+                    least, at_a, at_b = loss, a, int(order[i])
     return least, at_a, at_b, seen
