@@ -156,11 +156,21 @@ def test_a_large_problem_has_the_objective_of_the_integer_program():
     assert selection.bound == pytest.approx(selection.objective, rel=1e-9)
 
 
-def test_prices_of_many_groups_are_those_without_a_sample(monkeypatch):
-    space = Space.of(Table.of(*networks(2_000, 8, 3)))
-    sampled = priced(space)
-    monkeypatch.setattr("mpsearch.allocation.knapsack.prices._LARGE", 10**9)
-    assert sampled.low == pytest.approx(priced(space).low, rel=1e-9)
+@pytest.mark.parametrize("fractions", [False, True])
+def test_prices_are_those_of_the_linear_relaxation(fractions):
+    losses, costs, limits = networks(80, 6, 3, fractions=fractions)
+    found = priced(Space.of(Table.of(losses, costs, np.array(limits) + 0.25)))
+    groups = np.repeat(np.eye(len(losses)), losses.shape[1], axis=1)
+    shifted = losses - losses.min(axis=1)[:, None]
+    known = linprog(shifted.ravel(), costs.reshape(2, -1), limits, groups, np.ones(len(losses)))
+    assert found.low <= known.fun * (1 + 1e-9)
+    assert found.low == pytest.approx(known.fun, rel=1e-4)  # limits are lowered, if costs are whole
+    if fractions:
+        assert found.low == pytest.approx(known.fun, rel=1e-6)
+    parts = Space.of(Table.of(losses, costs, limits)).split(0, np.arange(6) < 3)
+    assert min(priced(part, found, [np.where(np.arange(80) == 0, side * 3, pick) for pick in
+                                    found.near]).low for side, part in enumerate(parts)
+               ) >= found.low * (1 - 1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -146,7 +146,7 @@ class Search:
         halves = []
         for half in space.split(group, side):
             if np.isfinite(half.losses[group]).any():
-                again = priced(half, _moved(half, group, near, found.prices), _CLOSE)
+                again = priced(half, found, _moved(half, group, near, found.prices), _CLOSE)
                 self.left -= _PRICED * half.losses.size
                 halves.append(Part(priced=again, low=max(0.0, again.low)))
         return halves

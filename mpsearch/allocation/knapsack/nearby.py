@@ -22,7 +22,7 @@ from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.prices import Priced
 
 _MOST = 1_000  # deviations, roughly
-_SCARCE, _FAR = 1 << 21, 4.0  # pairs that are all looked at while the best is further than reach
+_SCARCE, _FAR = 1 << 18, 4.0  # pairs that are all looked at while the best is further than reach
 _CELLS = 1  # cells of the grid for each state
 _FINEST = 2.0**-40  # width of a cell, as a share of what the costs differ by
 _EPS = float(np.finfo(float).eps)

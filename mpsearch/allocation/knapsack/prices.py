@@ -24,9 +24,6 @@ _HALFWAY = 1e-9  # share of the bound from which on the summit itself is tried a
 _SLIGHT = 1e-12  # share of its height by which a plane cuts off the summit
 _TOP = 1e3  # largest price: times the largest loss, for all that costs can differ by
 _KEPT = 8  # planes that a later start is made from
-_LARGE, _SHARE = 1_500, 8  # groups from which on there is a sample, one of so many
-_ROUGHLY = 1e-3  # how close prices are before most groups are left out
-_RECENT, _WIDER = 2, 1.5  # rounds by which the reach is measured, and how much further to look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,115 +52,73 @@ class Priced:
         return weighed - weighed[np.arange(len(weighed)), self.pick][:, None]
 
 
-def priced(space: Space, near: Sequence[Indices] = (),
+def priced(space: Space, parent: Priced | None = None, near: Sequence[Indices] = (),
            close: float = _CLOSE) -> Priced:
     """Prices of all budgets of *space* with the highest bound that was found.
 
-    The planes of the choices *near* are there from the start. Where another round can add no more
-    than a share of *close*, there is none. Of a large space, a sample of the groups says about
-    where to look; at all prices around most groups keep their scheme, and once only the others
-    are asked, better prices are soon found, which all then confirm.
-    """
-    if near or len(space.groups) < _LARGE:
-        return _certified(space, _climbed(space, near, close))
-    sample = _climbed(space.sample(_SHARE), (), _ROUGHLY)
-    found = _climbed(space, _picks(space, sample.prices), _ROUGHLY, sample.prices)
-    inner = _around(space, found)
-    part = _climbed(inner, [space.full(pick)[inner.groups] for pick in found.near], close,
-                    found.prices)
-    return _certified(space, _climbed(
-        space, [inner.full(pick)[space.groups] for pick in part.near], close))
-
-
-def _scale(space: Space) -> Floats:
-    """What prices are counted for: all that costs can differ by."""
-    return np.maximum(space.spread, _LEAST)
-
-
-def _picks(space: Space, *more: Floats) -> list[Indices]:
-    """The best choices at no prices, at very high ones and at some *more*."""
-    high = _TOP * (space.most or 1.0) / _scale(space)
-    return [lightest(space.losses, space.costs, prices)
-            for prices in (np.zeros(high.size), high / high.size, *more)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Climbed:
-    """The best *prices* so far.
-
-    *near* are choices whose planes are near; *reach* is how far around the prices the last
-    rounds went.
-    """
-
-    prices: Floats
-    near: list[Indices]
-    reach: Floats
-
-
-def _climbed(space: Space, near: Sequence[Indices], close: float,
-             start: Floats | None = None) -> _Climbed:
-    """Cutting planes until the bound is *close*; they start with those of the choices *near*.
-
-    If there are prices to *start* from, the best choice at them is among these.
+    Where another round can add no more than a share of *close*, there is none. Of a *parent*, of
+    which the space is a part, there are choices *near*, the best one at its prices first.
 
     The summit of the planes is often far away at first. Halfway to it from the best prices, a
     plane mostly cuts it off as well and bounds more (Ben-Ameur and Neto, "Acceleration of
     cutting-plane and column generation algorithms", Networks 49, 2007).
     """
-    scale, unit = _scale(space), space.value + space.most or 1.0
-    picks = list(near) or _picks(space)
-    planes, master = list[tuple[float, Floats]](), Master(len(scale), _TOP)
-    room = np.empty((2, *space.losses.shape))
-    low, best, tried = -np.inf, np.zeros(len(scale)), list[Floats]()
-
-    def ask(prices: Floats) -> bool:
-        """One more plane; whether it cuts off the summit."""
-        nonlocal low, best
-        picks.append(lightest(space.losses, space.costs, prices, room))
-        planes.append(space.plane(picks[-1]))
-        value, over = planes[-1]
-        master.add(value / unit, over / scale)
-        if value + float(prices @ over) > low:
-            low, best = value + float(prices @ over), prices
-        return value + float(tried[-1] @ over) < height - _SLIGHT * abs(height)
-
-    for pick in picks:
-        planes.append(space.plane(pick))
-        master.add(planes[-1][0] / unit, planes[-1][1] / scale)
-    if start is not None:
-        low, best = min(value + float(start @ over) for value, over in planes), start
+    climb = _Climb(space, list(near) or _ends(space))
+    if parent is not None:
+        value, over = climb.planes[0]
+        climb.low, climb.best = value + float(parent.prices @ over), parent.prices
     for _ in range(_ROUNDS):
-        prices, height = master.summit()
-        prices, height = prices * unit / scale, height * unit
-        tried.append(prices)
-        halfway = low > 0 and height - low > _HALFWAY * low
-        if not (halfway and ask((prices + best) / 2)):
-            ask(prices)
-        if height - low <= close * abs(low):
+        prices, height = climb.summit()
+        halfway = climb.low > 0 and height - climb.low > _HALFWAY * climb.low
+        middle = (prices + climb.best) / 2
+        if not halfway or climb.ask(middle, prices) >= height - _SLIGHT * abs(height):
+            climb.ask(prices, prices)
+        if height - climb.low <= close * abs(climb.low):
             break
-    heights = np.array([value + best @ over for value, over in planes])
-    kept = np.argsort(heights, kind="stable")[:_KEPT]
-    return _Climbed(prices=best, near=[picks[i] for i in kept],
-                    reach=np.abs(np.array(tried[-_RECENT:]) - best).max(axis=0))
+    found = _priced_at(space, climb.best, climb.near())
+    return found if found.low >= 0 else _priced_at(space, np.zeros_like(climb.best), found.near)
 
 
-def _around(space: Space, found: _Climbed) -> Space:
-    """The space of the groups whose best scheme may change within reach of the prices."""
-    pick = lightest(space.losses, space.costs, found.prices)
-    rows, room = np.arange(len(pick)), space.losses
-    for price, reach, costs in zip(found.prices, found.reach, space.costs, strict=True):
-        change = costs - costs[rows, pick][:, None]
-        room = room + (price * change - _WIDER * reach * np.abs(change))
-    room = room - space.losses[rows, pick][:, None]
-    room[rows, pick] = np.inf
-    groups = np.flatnonzero(room.min(axis=1) <= 0)
-    return space.only(groups, np.isfinite(space.losses[groups]), pick)
+def _ends(space: Space) -> list[Indices]:
+    """The best choices at no prices and at very high ones."""
+    high = _TOP * (space.most or 1.0) / np.maximum(space.spread, _LEAST) / space.spread.size
+    return [lightest(space.losses, space.costs, prices) for prices in (np.zeros(high.size), high)]
 
 
-def _certified(space: Space, found: _Climbed) -> Priced:
-    """The bound at the best prices that were found, on the safe side of rounding."""
-    here = _priced_at(space, found.prices, found.near)
-    return here if here.low >= 0 else _priced_at(space, np.zeros_like(found.prices), found.near)
+class _Climb:
+    """Planes of a space, and the *best* prices so far with their bound *low*, still rounded."""
+
+    def __init__(self, space: Space, picks: list[Indices]) -> None:
+        """The planes of these choices."""
+        self.space, self.picks, self.planes = space, picks, [space.plane(pick) for pick in picks]
+        self.scale, self.unit = np.maximum(space.spread, _LEAST), space.value + space.most or 1.0
+        self.master = Master(self.scale.size, _TOP)
+        for value, over in self.planes:
+            self.master.add(value / self.unit, over / self.scale)
+        self.low, self.best = -np.inf, np.zeros(self.scale.size)
+        self.room = np.empty((2, *space.losses.shape))
+
+    def summit(self) -> tuple[Floats, float]:
+        """Where the lowest plane is highest, and how high."""
+        prices, height = self.master.summit()
+        return prices * self.unit / self.scale, height * self.unit
+
+    def ask(self, prices: Floats, summit: Floats) -> float:
+        """One more plane, the lowest at these *prices*; its height at the *summit*."""
+        pick = lightest(self.space.losses, self.space.costs, prices, self.room)
+        value, over = self.space.plane(pick)
+        self.picks.append(pick)
+        self.planes.append((value, over))
+        self.master.add(value / self.unit, over / self.scale)
+        here = value + float(prices @ over)
+        if here > self.low:
+            self.low, self.best = here, prices
+        return value + float(summit @ over)
+
+    def near(self) -> list[Indices]:
+        """The choices whose planes are lowest at the best prices."""
+        heights = np.array([value + float(self.best @ over) for value, over in self.planes])
+        return [self.picks[i] for i in np.argsort(heights, kind="stable")[:_KEPT]]
 
 
 def _priced_at(space: Space, prices: Floats, near: Sequence[Indices]) -> Priced:

@@ -60,15 +60,6 @@ class Space:
         return (self.value + float(self.losses.ravel().take(at).sum()),
                 self.over + [float(costs.ravel().take(at).sum()) for costs in self.costs])
 
-    def sample(self, share: int) -> Space:
-        """Every group of so many, with limits as far between least and most cost as for all."""
-        costs = np.ascontiguousarray(self.costs[:, ::share])
-        floor, least = self.costs.min(axis=2).sum(axis=1), costs.min(axis=2).sum(axis=1)
-        spread = costs.max(axis=2).sum(axis=1) - least
-        part = (self.over + floor) / np.maximum(self.spread, np.finfo(float).tiny)
-        return replace(self, groups=self.groups[::share], losses=self.losses[::share], costs=costs,
-                       value=self.value / share, over=part * spread - least, spread=spread)
-
     @property
     def most(self) -> float:
         """The most that the open groups can lose."""
