@@ -12,7 +12,7 @@ from mpsearch.allocation.ilp import Ilp
 from mpsearch.allocation.knapsack.dense import solve_dense
 from mpsearch.allocation.knapsack.plain import Indices
 from mpsearch.allocation.knapsack.remainder import Remainder
-from mpsearch.allocation.knapsack.several import narrow
+from mpsearch.allocation.knapsack.several import left, searched
 from mpsearch.allocation.knapsack.table import Table
 from mpsearch.allocation.limits import BelowFloor, Conflict
 from mpsearch.allocation.problem import Problem
@@ -20,7 +20,7 @@ from mpsearch.allocation.selection import PROOF, Selection
 from mpsearch.core.errors import Infeasible
 
 _BUDGETS = 3  # more go to the integer program
-_SMALL = 1_500  # candidates of problems with several budgets that it gets whole
+_SMALL, _SHARE = 1_500, 0.2  # candidates that are soon handed to it, after that much effort
 _HANDED = 6_000  # candidates of a core that it can be expected to make something of
 
 
@@ -30,10 +30,10 @@ class Hull:
 
     One budget: the price from the lower convex hulls of the groups, a bound from it that leaves a
     small core, and a dynamic program that keeps up to *width* partial choices of it at a time.
-    Two or three budgets: prices by cutting planes, and a core from their bound for the integer
-    program, which gets small problems and those with more budgets whole. It also gets what the
-    dynamic program cannot close, for up to *time_limit_s* seconds; the note of the selection says
-    so. "optimal" is proven as in `Ilp`: exact arithmetic on costs, rounding-safe bounds.
+    Two or three budgets: prices by cutting planes, a search through all choices near their bound,
+    and branches where the relaxation is far off. More budgets go to the integer program, which also
+    gets what the others cannot close, for up to *time_limit_s* seconds; the note of the selection
+    says so. "optimal" is proven as in `Ilp`: exact arithmetic on costs, rounding-safe bounds.
     """
 
     width: int = 1 << 16
@@ -57,10 +57,8 @@ class Hull:
             return _selection(problem, table, table.losses.argmin(axis=1), 0.0)
         if len(table.limits) == 1:
             return self._single(problem, table)
-        small = np.isfinite(table.losses).sum() <= _SMALL
-        if small or len(table.limits) > _BUDGETS:
-            return self._whole(problem)
-        return self._several(problem, table)
+        return self._whole(problem) if len(table.limits) > _BUDGETS else self._several(
+            problem, table)
 
     def _whole(self, problem: Problem) -> Selection:
         answer = Ilp(time_limit_s=self.time_limit_s)(problem)
@@ -77,12 +75,17 @@ class Hull:
         return self._handed(problem, table, core, selection)
 
     def _several(self, problem: Problem, table: Table) -> Selection:
-        narrowed = narrow(table)
-        if narrowed.pick is None:
+        small = np.isfinite(table.losses).sum() <= _SMALL
+        found = searched(table, _SHARE if small else 1.0)
+        if found.pick is None and found.low == math.inf:
+            raise Conflict(problem, proven=True)
+        if found.pick is None:
             return self._whole(problem)
-        low = math.ldexp(narrowed.low, -table.exponents[0])
-        return self._handed(problem, table, narrowed.core,
-                            _selection(problem, table, narrowed.pick, low))
+        low = math.ldexp(found.low, -table.exponents[0])
+        selection = _selection(problem, table, found.pick, low)
+        if selection.status == "optimal":
+            return selection
+        return self._handed(problem, table, left(table, found), selection)
 
     def _handed(self, problem: Problem, table: Table, core: Remainder,
                 known: Selection) -> Selection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import statistics
@@ -60,7 +61,7 @@ def ours(tables):
                 "gap": max(0.0, 1 - answer.low / answer.excess) if answer.excess else 0.0}
     else:
         row["cpu_s"], row["wall_s"], answer = timed(lambda: Hull(time_limit_s=LIMIT_S / 2)(problem),
-                                                    1)
+                                                    3)
         excess = answer.objective - least
         row |= {"proven": answer.status == "optimal", "low": answer.bound - least,
                 "excess": excess, "gap": (answer.objective - answer.bound) / excess,
@@ -79,9 +80,13 @@ def memory(tables):
 
 def _memory(tables, answers):
     losses, costs, limits = tables
+    problem = problem_of(*tables) if len(limits) > 1 else None
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
     before = _status("VmRSS")
-    solve_dense(losses, costs, limits)
+    if problem is None:
+        solve_dense(losses, costs, limits)
+    else:
+        Hull(time_limit_s=0)(problem)
     answers.put((_status("VmHWM") - before) / (losses.nbytes + costs.nbytes))
 
 
@@ -105,38 +110,84 @@ def judged(found, tables, row):
             "over_limit": any(over)}
 
 
-def study():
-    rows, lost = [], set()
-    preload()
-    ours(instance("layers", 5_000, 20, 1, 99))  # compiles, or loads what was compiled
-    for budgets in (1, 2):
+def cases(counts):
+    """Every instance with so many budgets: budgets, groups, schemes, kind and seed."""
+    for budgets in counts:
         for groups, schemes in SIZES:
             for kind in KINDS if budgets == 1 else ("layers", "fractions", "heavy"):
                 for seed in range(SEEDS):
-                    if (budgets == 2 and groups == 50_000) or (
-                            kind == "strong" and groups >= LARGE and seed):
-                        continue
-                    tables = instance(kind, groups, schemes, budgets, seed)
-                    row = {"groups": groups, "schemes": schemes, "budgets": budgets, "kind": kind,
-                           "seed": seed, "hull": ours(tables), "peers": {}}
-                    if budgets == 1 and seed == 0 and groups >= 5_000:
-                        row["memory"] = memory(tables)
-                    if seed == 0 and kind in PEER_KINDS[groups]:
-                        for name in SOLVERS:
-                            if budgets == 2 and name in SINGLE:
-                                continue
-                            if (name, kind, budgets) in lost:
-                                row["peers"][name] = {"state": "no: out on a smaller one"}
-                                continue
-                            found = judged(run(name, tables, LIMIT_S), tables, row["hull"])
-                            row["peers"][name] = found
-                            print("   ", name, found, flush=True)
-                            if "above" not in found:
-                                lost.add((name, kind, budgets))
-                    rows.append(row)
-                    print(groups, schemes, budgets, kind, seed, row["hull"]["cpu_s"],
-                          row["hull"]["proven"], flush=True)
-                    (HERE / "results_speed.json").write_text(json.dumps(rows, indent=1) + "\n")
+                    if not ((budgets == 2 and groups == 50_000) or (
+                            kind == "strong" and groups >= LARGE and seed)):
+                        yield budgets, groups, schemes, kind, seed
+
+
+def measured(budgets, groups, schemes, kind, seed):
+    """What hull does with one instance, and the instance."""
+    tables = instance(kind, groups, schemes, budgets, seed)
+    row = {"groups": groups, "schemes": schemes, "budgets": budgets, "kind": kind, "seed": seed,
+           "hull": ours(tables), "peers": {}}
+    if seed == 0 and groups >= 5_000:
+        row["memory"] = memory(tables)
+    print(groups, schemes, budgets, kind, seed, row["hull"]["cpu_s"], row["hull"]["proven"],
+          flush=True)
+    return row, tables
+
+
+def warm():
+    """Compile, or load what was compiled."""
+    for budgets in (1, 2):
+        ours(instance("layers", 5_000, 20, budgets, 99))
+
+
+def study():
+    rows, lost = [], set()
+    preload()
+    warm()
+    for case in cases((1, 2)):
+        row, tables = measured(*case)
+        budgets, groups, _, kind, seed = case
+        for name in SOLVERS if seed == 0 and kind in PEER_KINDS[groups] else ():
+            if budgets == 2 and name in SINGLE:
+                continue
+            if (name, kind, budgets) in lost:
+                row["peers"][name] = {"state": "no: out on a smaller one"}
+                continue
+            found = judged(run(name, tables, LIMIT_S), tables, row["hull"])
+            row["peers"][name] = found
+            print("   ", name, found, flush=True)
+            if "above" not in found:
+                lost.add((name, kind, budgets))
+        rows.append(row)
+        saved(rows)
+    return rows
+
+
+def again(rows, budgets):
+    """The *rows* with those of so many budgets measured anew, all but the peers' own numbers."""
+    warm()
+    old = {tuple(row[key] for key in ("budgets", "groups", "schemes", "kind", "seed")): row
+           for row in rows}
+    for case in cases((budgets,)):
+        row, _ = measured(*case)
+        before = old.get(case, row)
+        row["peers"] = {name: rebased(found, before["hull"], row["hull"])
+                        for name, found in before["peers"].items()}
+        row["peers_earlier"] = bool(row["peers"])
+        old[case] = row
+    return saved([old[case] for case in cases((1, 2)) if case in old])
+
+
+def rebased(found, before, now):
+    """A peer's earlier answer beside what hull finds *now*."""
+    if "above" not in found:
+        return found
+    excess = before["excess"] * (1 + found["above_ours"])
+    return {**found, "above": excess / now["low"] - 1 if now["low"] else 0.0,
+            "above_ours": excess / now["excess"] - 1 if now["excess"] else 0.0}
+
+
+def saved(rows):
+    (HERE / "results_speed.json").write_text(json.dumps(rows, indent=1) + "\n")
     return rows
 
 
@@ -158,25 +209,27 @@ def tables_of(rows):
               "|" + "---|" * (len(SOLVERS) + 4)]
     for row in rows:
         if row["peers"]:
-            cells = [cell(row["peers"].get(name), row["hull"]) for name in SOLVERS]
+            mine = None if row.get("peers_earlier") else row["hull"]
+            cells = [cell(row["peers"].get(name), mine) for name in SOLVERS]
             lines.append(f"| {row['budgets']} | {row['groups']}×{row['schemes']} | {row['kind']} | "
                          f"{row['hull']['cpu_s']:.2g} s | " + " | ".join(cells) + " |")
-    lines += ["", "| groups × schemes | kind | peak memory of a solve, times the table |",
-              "|---|---|---|"]
-    lines += [f"| {row['groups']}×{row['schemes']} | {row['kind']} | {row['memory']:.2f} |"
-              for row in rows if "memory" in row]
+    lines += ["", "| budgets | groups × schemes | kind | peak memory of a solve, times the table |",
+              "|---|---|---|---|"]
+    lines += [f"| {row['budgets']} | {row['groups']}×{row['schemes']} | {row['kind']} | "
+              f"{row['memory']:.2f} |" for row in rows if "memory" in row]
     return "\n".join(lines) + "\n"
 
 
 def cell(found, mine):
+    """What a peer did; how many times hull's time it took only where both ran together."""
     if found is None:
         return "-"
     if "cpu_s" not in found or "above" not in found:
         return found["state"]
-    ratio = found["cpu_s"] / max(mine["cpu_s"], 1e-9)
+    ratio = f" ({found['cpu_s'] / max(mine['cpu_s'], 1e-9):.0f}×)" if mine else ""
     worse = f", {found['above_ours']:+.1e}" if abs(found["above_ours"]) > 1e-9 else ""
     over = ", over its limit" if found["over_limit"] else ""
-    return f"{found['cpu_s']:.2g} s ({ratio:.0f}×), {found['state']}{worse}{over}"
+    return f"{found['cpu_s']:.2g} s{ratio}, {found['state']}{worse}{over}"
 
 
 def picture(rows):
@@ -207,7 +260,10 @@ def picture(rows):
 
 
 def main():
-    rows = study()
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--budgets", type=int, choices=(1, 2), help="only hull, only these")
+    only = options.parse_args().budgets
+    rows = again(json.loads((HERE / "results_speed.json").read_text()), only) if only else study()
     text = HERE / "speed.md"
     head = text.read_text().split("<!-- tables -->")[0] if text.exists() else ""
     text.write_text(head + "<!-- tables -->\n" + tables_of(rows))

@@ -7,9 +7,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from mpsearch.allocation.knapsack import plain
+from mpsearch.allocation.knapsack import meeting, plain
 
 _COMPILED = "mpsearch.allocation.knapsack.compiled"
+_MEETING = "mpsearch.allocation.knapsack.meeting_compiled"
 _WORTH = 40_000  # candidates from which on compiled loops make up for the import of numba
 
 
@@ -21,3 +22,8 @@ def kernels(size: int) -> ModuleType:
     if _COMPILED not in sys.modules and (size < _WORTH or find_spec("numba") is None):
         return plain
     return import_module(_COMPILED)
+
+
+def loops(size: int) -> ModuleType:
+    """`meeting` or `meeting_compiled`, by the same rule."""
+    return meeting if kernels(size) is plain else import_module(_MEETING)

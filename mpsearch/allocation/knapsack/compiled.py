@@ -13,11 +13,12 @@ from mpsearch.allocation.knapsack.plain import Floats, Gaps, Indices, Rest, Stat
 _F = TypeVar("_F", bound=Callable[..., object])
 
 
-def _compiled(function: _F) -> _F:
+def compiled(function: _F) -> _F:
+    """The *function* compiled, its code kept between runs."""
     return cast("_F", njit(cache=True, nogil=True)(function))
 
 
-@_compiled
+@compiled
 def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indices, Indices]:
     """See `plain.ends`."""
     groups, schemes = losses.shape
@@ -46,7 +47,7 @@ def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indice
     return dear, cheap
 
 
-@_compiled
+@compiled
 def _next(losses: Floats, costs: Floats, here: int, end: float) -> tuple[float, int]:
     """The scheme of least slope from *here*, of equal ones the cheapest."""
     slope, pick = np.inf, -1
@@ -59,7 +60,7 @@ def _next(losses: Floats, costs: Floats, here: int, end: float) -> tuple[float, 
     return slope, pick
 
 
-@_compiled
+@compiled
 def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: float) -> Steps:
     """See `plain.march`."""
     open_ = 0
@@ -80,7 +81,7 @@ def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: flo
     return slopes[:n], saved[:n], group[:n], reached[:n]
 
 
-@_compiled
+@compiled
 def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
     """See `plain.second`."""
     groups, schemes = losses.shape
@@ -103,7 +104,7 @@ def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
     return found[0], found[1], found[2], found[3]
 
 
-@_compiled
+@compiled
 def taken(slopes: Floats, costs: Floats, places: Indices,
           first: int) -> tuple[Floats, Floats, Floats]:
     """See `plain.taken`."""
@@ -119,14 +120,14 @@ def taken(slopes: Floats, costs: Floats, places: Indices,
     return cost[:n + 1], loss[:n + 1], kept[:n]
 
 
-@_compiled
+@compiled
 def _sum(high: int, low: int, more: int, less: int) -> tuple[int, int]:
     """The sum of two costs of two limbs each."""
     total = low + less
     return high + more + (total >> 48), total & ((1 << 48) - 1)
 
 
-@_compiled
+@compiled
 def _first(front: Indices, at: Indices, n: int, loss: Floats, added: Floats) -> int:
     """The scheme whose next state costs least, of equal ones that of least loss."""
     c = -1
@@ -140,7 +141,7 @@ def _first(front: Indices, at: Indices, n: int, loss: Floats, added: Floats) -> 
     return c
 
 
-@_compiled
+@compiled
 def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indices, Indices],
            rest: Rest, best: float) -> States:
     """See `plain.extend`; the sorted states shifted by each scheme are merged."""

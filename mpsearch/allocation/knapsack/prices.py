@@ -8,79 +8,123 @@ SIAM Journal 8, 1960). Every point tried gives a valid bound, so tolerances cost
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mpsearch.allocation.knapsack.master import Master
 from mpsearch.allocation.knapsack.plain import Floats, Indices
-from mpsearch.allocation.knapsack.reference import exact_sum
-from mpsearch.allocation.knapsack.table import Table
+from mpsearch.allocation.knapsack.space import Space, lightest
 
-_ROUNDS = 60
-_CLOSE = 1e-9  # share of the bound that another round would have to add
+_LEAST = 1e-100  # spread of costs, so that prices stay finite
+_ROUNDS = 80
+_CLOSE = 1e-12  # share of the bound that another round would have to add
+_HALFWAY = 1e-9  # share of the bound from which on the summit itself is tried at once
+_SLIGHT = 1e-12  # share of its height by which a plane cuts off the summit
+_TOP = 1e3  # largest price: times the largest loss, for all that costs can differ by
+_KEPT = 8  # planes that a later start is made from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Priced:
-    """The best schemes *pick* at these *prices*, and the bound that follows.
+    """The best schemes *pick* of the open groups of *space* at these *prices*, and the bound.
 
-    *worse* (groups, schemes) is by how much each scheme is worse; *low* is a bound on the loss
-    above the groups' least of every choice within the limits, in the unit of the scaled table.
+    *low* is a bound on the loss above the groups' least of every choice within the limits, in the
+    unit of the scaled table, *allowance* what rounding may take of it. *rest* is what the pick
+    leaves under each limit, *value* its loss and *near* are choices whose planes are near.
     """
 
+    space: Space
     prices: Floats
     pick: Indices
-    worse: Floats
+    value: float
+    rest: Floats
     low: float
+    allowance: float
+    near: tuple[Indices, ...]
+
+    def worse(self) -> Floats:
+        """By how much each scheme (groups, schemes) is worse than the pick at these prices."""
+        weighed = self.space.losses
+        for price, costs in zip(self.prices, self.space.costs, strict=True):
+            weighed = weighed + price * costs
+        return weighed - weighed[np.arange(len(weighed)), self.pick][:, None]
 
 
-def priced(table: Table) -> Priced:
-    """Prices of all budgets of *table* with the highest bound that was found."""
-    costs = table.scaled[1]
-    scale = np.maximum(np.abs(costs).max(axis=(1, 2)), np.finfo(float).tiny)
-    limits = [table.limit(m) for m in range(len(costs))]
-    best, value, over = _at(table, np.zeros(len(costs)), limits)
-    cuts = [(value, over / scale)]
+def priced(space: Space, parent: Priced | None = None, near: Sequence[Indices] = (),
+           close: float = _CLOSE) -> Priced:
+    """Prices of all budgets of *space* with the highest bound that was found.
+
+    Where another round can add no more than a share of *close*, there is none. Of a *parent*, of
+    which the space is a part, there are choices *near*, the best one at its prices first.
+
+    The summit of the planes is often far away at first. Halfway to it from the best prices, a
+    plane mostly cuts it off as well and bounds more (Ben-Ameur and Neto, "Acceleration of
+    cutting-plane and column generation algorithms", Networks 49, 2007).
+    """
+    climb = _Climb(space, list(near) or _ends(space))
+    if parent is not None:
+        value, over = climb.planes[0]
+        climb.low, climb.best = value + float(parent.prices @ over), parent.prices
     for _ in range(_ROUNDS):
-        prices, height = _highest(cuts)
-        if height <= best.low + _CLOSE * abs(best.low):
+        prices, height = climb.summit()
+        halfway = climb.low > 0 and height - climb.low > _HALFWAY * climb.low
+        middle = (prices + climb.best) / 2
+        if not halfway or climb.ask(middle, prices) >= height - _SLIGHT * abs(height):
+            climb.ask(prices, prices)
+        if height - climb.low <= close * abs(climb.low):
             break
-        found, value, over = _at(table, prices / scale, limits)
-        cuts.append((value, over / scale))
-        best = found if found.low > best.low else best
-    return best
+    found = _priced_at(space, climb.best, climb.near())
+    return found if found.low >= 0 else _priced_at(space, np.zeros_like(climb.best), found.near)
 
 
-def _at(table: Table, prices: Floats, limits: list[float]) -> tuple[Priced, float, Floats]:
-    losses, costs = table.scaled
-    rows = np.arange(len(losses))
-    shifted = losses - losses.min(axis=1)[:, None]
-    # Costs relative to one scheme of each group keep small differences apart.
-    weighed = shifted + np.tensordot(prices, costs - costs[:, :, :1], axes=1)
-    pick = weighed.argmin(axis=1)
-    here = weighed[rows, pick]
-    over = np.array([exact_sum(table_[rows, pick], -limit, -math.ulp(limit))
-                     for table_, limit in zip(costs, limits, strict=True)])
-    value = float(shifted[rows, pick].sum())
-    terms = prices * over
-    slack = 4 * np.finfo(float).eps * (len(losses) + 8)
-    noise = float(np.abs(prices[:, None] * (costs[:, rows, pick] - costs[:, rows, 0])).sum())
-    low = value + float(terms.sum()) - slack * (value + float(np.abs(terms).sum()) + noise)
-    return Priced(prices=prices, pick=pick, worse=weighed - here[:, None], low=low), value, over
+def _ends(space: Space) -> list[Indices]:
+    """The best choices at no prices and at very high ones."""
+    high = _TOP * (space.most or 1.0) / np.maximum(space.spread, _LEAST) / space.spread.size
+    return [lightest(space.losses, space.costs, prices) for prices in (np.zeros(high.size), high)]
 
 
-def _highest(cuts: list[tuple[float, Floats]]) -> tuple[Floats, float]:
-    """Where the lowest of the planes is highest, and how high; prices are per scaled cost."""
-    from scipy.optimize import linprog
+class _Climb:
+    """Planes of a space, and the *best* prices so far with their bound *low*, still rounded."""
 
-    values, slopes = np.array([value for value, _ in cuts]), np.array([over for _, over in cuts])
-    unit = max(1.0, float(np.abs(slopes).max()))
-    top = float(values.max()) or 1.0
-    # max t with t <= value + slope . prices, in units of the largest loss and slope
-    table = np.column_stack([np.ones(len(cuts)), -slopes / unit])
-    answer = linprog(np.append(-1.0, np.zeros(slopes.shape[1])), table, values / top,
-                     bounds=[(None, None)] + [(0, 1e6)] * slopes.shape[1], method="highs")
-    if answer.x is None:
-        return np.zeros(slopes.shape[1]), -math.inf
-    return answer.x[1:] * top / unit, float(answer.x[0]) * top
+    def __init__(self, space: Space, picks: list[Indices]) -> None:
+        """The planes of these choices."""
+        self.space, self.picks, self.planes = space, picks, [space.plane(pick) for pick in picks]
+        self.scale, self.unit = np.maximum(space.spread, _LEAST), space.value + space.most or 1.0
+        self.master = Master(self.scale.size, _TOP)
+        for value, over in self.planes:
+            self.master.add(value / self.unit, over / self.scale)
+        self.low, self.best = -np.inf, np.zeros(self.scale.size)
+        self.room = np.empty((2, *space.losses.shape))
+
+    def summit(self) -> tuple[Floats, float]:
+        """Where the lowest plane is highest, and how high."""
+        prices, height = self.master.summit()
+        return prices * self.unit / self.scale, height * self.unit
+
+    def ask(self, prices: Floats, summit: Floats) -> float:
+        """One more plane, the lowest at these *prices*; its height at the *summit*."""
+        pick = lightest(self.space.losses, self.space.costs, prices, self.room)
+        value, over = self.space.plane(pick)
+        self.picks.append(pick)
+        self.planes.append((value, over))
+        self.master.add(value / self.unit, over / self.scale)
+        here = value + float(prices @ over)
+        if here > self.low:
+            self.low, self.best = here, prices
+        return value + float(summit @ over)
+
+    def near(self) -> list[Indices]:
+        """The choices whose planes are lowest at the best prices."""
+        heights = np.array([value + float(self.best @ over) for value, over in self.planes])
+        return [self.picks[i] for i in np.argsort(heights, kind="stable")[:_KEPT]]
+
+
+def _priced_at(space: Space, prices: Floats, near: Sequence[Indices]) -> Priced:
+    pick = lightest(space.losses, space.costs, prices)
+    value, rest = space.plane(pick)[0], space.rests(space.full(pick))
+    allowance = space.allowance(value, rest, prices)
+    low = value - float(prices @ rest) - allowance
+    return Priced(space=space, prices=prices, pick=pick, value=value, rest=rest, low=low,
+                  allowance=allowance, near=tuple(near))
