@@ -42,7 +42,7 @@ def default_format(bits: float, operand: Operand) -> IntFormat:
     Raises:
         BadInput: integers do not have this width.
     """
-    return IntFormat(**{"bits": bits, **IntFormat.usual(operand, None)})
+    return IntFormat(**{"bits": bits, **IntFormat.usual(operand, {})})
 
 
 def _entry(entry: Any, place: Place, operand: Operand) -> list[Format]:
@@ -66,7 +66,7 @@ def _entry(entry: Any, place: Place, operand: Operand) -> list[Format]:
 
 
 def _format(cls: type[Format], given: dict[str, Any], place: Place, operand: Operand) -> Format:
-    usual = cls.usual(operand, given.get("granularity"))
+    usual = cls.usual(operand, given)
     try:
         return cls(**{**usual, **given})
     except BadInput as error:

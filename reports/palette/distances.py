@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results_distances.json"
 SHAPE = (512, 512)
 FREEDOM = 5  # degrees of freedom of Student's t
+LONGEST_CODE = 12
 
 
 def main():
@@ -85,25 +86,28 @@ def formats_of(kind, operand, states):
             options = [{**row, "symmetric": value} for row in options for value in (True, False)]
     for width in cls.WIDTHS:
         for row in options:
-            for granularity in grains(cls, operand, row):
+            for granularity in (None, "group:64"):
                 try:
-                    fmt = cls(**{**cls.usual(operand, granularity), "bits": width, **row})
-                except (BadInput, TypeError):  # settings that do not go together
+                    fmt = format_of(cls, operand, {"bits": width, **row}, granularity)
+                except BadInput:  # settings that do not go together
                     continue
                 if states and hasattr(fmt, "states"):
                     fmt = replace(fmt, states=states)
                 made[fmt.key] = fmt
-    return list(made.values())
+    return [fmt for fmt in made.values() if told(fmt)]
 
 
-def grains(cls, operand, row):
-    """The granularities to measure: the usual one, and groups where scales are of blocks."""
-    usual = cls.usual(operand, None)["granularity"]
-    blocks = {"mx": "group:32", "nv": "group:16"}.get(row.get("blocks"))
-    if blocks:
-        return [blocks]
-    groups = ["group:64"] if operand == "weight" and "group" in cls.GRANULARITIES else []
-    return [usual, *groups]
+def format_of(cls, operand, given, granularity):
+    """The format with what is *given*: in its usual granularity, or in the one asked for."""
+    if granularity is not None and operand == "weight" and given.get("blocks", "real") == "real":
+        given = {**given, "granularity": granularity}
+    return cls(**{**cls.usual(operand, given), **given})
+
+
+def told(fmt):
+    """Whether a format gets a row: vectors of 2, 4 and 8 with codes of up to 12 bits do."""
+    return getattr(fmt, "dims", 2) in {2, 4, 8} and (
+        not hasattr(fmt, "dims") or fmt.code_bits <= LONGEST_CODE)
 
 
 def gaussian(generator):

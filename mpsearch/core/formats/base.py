@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
@@ -69,15 +70,15 @@ class Format:
                            f"{_granularities(self.GRANULARITIES)}")
 
     @classmethod
-    def usual(cls, operand: Operand, granularity: str | None) -> dict[str, Any]:
-        """The settings of a format for *operand* that are left open, where the defaults do not fit.
+    def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings that a format for *operand* mostly has beside those *given*.
 
-        *granularity* is the one asked for, None for the usual one.
+        Where they are the defaults they may be left out.
         """
-        if granularity is None:
-            most = "channel" if operand == "weight" else "tensor"
-            granularity = most if most in cls.GRANULARITIES else cls.GRANULARITIES[0]
-        return {"granularity": granularity}
+        if "granularity" in given:
+            return {}
+        most = "channel" if operand == "weight" else "tensor"
+        return {"granularity": most if most in cls.GRANULARITIES else cls.GRANULARITIES[0]}
 
     @property
     def group_size(self) -> int | None:

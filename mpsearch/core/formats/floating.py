@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -83,17 +84,16 @@ class FloatFormat(Format):
         return _IN_BLOCKS[self.blocks].get(self.bits, ())
 
     @classmethod
-    def usual(cls, operand: Operand, granularity: str | None) -> dict[str, Any]:
+    def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
         """Weights as the blocks need it; activations with one calibrated scale.
 
         A token's scale is its largest magnitude, since nothing can be searched while the model
         runs.
         """
-        if granularity == "token":
-            return {"granularity": granularity, "scale": "absmax"}
-        if granularity is None:
-            return {} if operand == "weight" else {"granularity": "tensor"}
-        return {"granularity": granularity}
+        if given.get("granularity") == "token":
+            return {"scale": "absmax"}
+        free = operand != "weight" and given.get("blocks", "real") == "real"
+        return {"granularity": "tensor"} if free and "granularity" not in given else {}
 
     @property
     def candidates(self) -> tuple[MiniFloat, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -40,14 +41,14 @@ class IntFormat(Format):
             raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(ScaleRule))}")
 
     @classmethod
-    def usual(cls, operand: Operand, granularity: str | None) -> dict[str, Any]:
+    def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
         """Weights are symmetric, with a scale an output channel.
 
         Activations are asymmetric with one calibrated scale, or symmetric where every token gets
         its own scale at run time; that one is the largest magnitude, since nothing can be searched
         while the model runs.
         """
-        granularity = granularity or ("channel" if operand == "weight" else "tensor")
+        granularity = given.get("granularity") or ("channel" if operand == "weight" else "tensor")
         dynamic = granularity == "token"
         return {"granularity": granularity, "symmetric": operand == "weight" or dynamic,
                 "scale": "absmax" if dynamic else "least_squares"}

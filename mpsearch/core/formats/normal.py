@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -39,10 +40,10 @@ class NormalFloatFormat(Format):
             raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(NormalScale))}")
 
     @classmethod
-    def usual(cls, operand: Operand, granularity: str | None) -> dict[str, Any]:
-        """Groups of 64."""
-        del operand
-        return {"granularity": granularity or "group:64"}
+    def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Groups of 64, the default."""
+        del operand, given
+        return {}
 
     def __str__(self) -> str:
         return f"nf{self.bits}/{self.granularity}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats.base import Format, Operand, rows_of
@@ -79,12 +79,6 @@ class OutlierSplitFormat(SplitFormat):
         SplitFormat.__post_init__(self)
         if self.scale not in get_args(ScaleRule):
             raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(ScaleRule))}")
-
-    @classmethod
-    def usual(cls, operand: Operand, granularity: str | None) -> dict[str, Any]:
-        """A scale an output channel."""
-        del operand
-        return {"granularity": granularity or "channel"}
 
     @property
     def rest(self) -> IntFormat:
