@@ -65,8 +65,8 @@ def measured(kind, states):
                 y = fake_quantize(quantizer, x, params, fmt, (-1,))
                 seconds = time.process_time() - start
                 error = float((y.double() - x.double()).square().sum() / x.double().square().sum())
-                yield {"kind": kind, "format": str(fmt), "operand": operand, "sample": name,
-                       "bits": fmt.bits, "rate": fmt.stored_bits(SHAPE) / math.prod(SHAPE),
+                yield {"kind": kind, "format": str(fmt), "key": fmt.key, "operand": operand,
+                       "sample": name, "bits": fmt.bits, "rate": fmt.stored_bits(SHAPE) / math.prod(SHAPE),
                        "error": error, "seconds": seconds,
                        **({"states": fmt.states} if hasattr(fmt, "states") else {})}
 
