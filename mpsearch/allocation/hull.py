@@ -20,7 +20,7 @@ from mpsearch.allocation.selection import PROOF, Selection
 from mpsearch.core.errors import Infeasible
 
 _BUDGETS = 3  # more go to the integer program
-_SMALL, _SHARE = 1_500, 0.2  # candidates that are soon handed to it, after that much effort
+_SMALL, _SHARE = 1_500, 0.5  # candidates that are soon handed to it, after that much effort
 _HANDED = 6_000  # candidates of a core that it can be expected to make something of
 
 

@@ -237,3 +237,12 @@ def test_meeting_finds_the_least_pair_in_the_box(seed, size, width):
         assert inside[a, b]
         assert sums[0, a, b] == least
     assert LOOPS[0].meet(first, second, (box, cells), 100.0, seen - 1)[1] == -1
+
+
+@pytest.mark.parametrize("end", [np.nextafter(3, 0), 3.0, np.nextafter(3, 4)])
+def test_a_state_at_the_edge_of_the_last_cell_is_found(end):
+    second = np.array([[0.0, -1.0], [0.0, end], [0.0, end]])
+    cells = np.zeros(2), np.ones(2), np.floor(second[1:, 1]).astype(np.int64) + 1
+    box = np.array([[end - 0.5, end - 0.5], [end, end], [end + 0.25, end + 0.25]])
+    for loops in LOOPS:
+        assert loops.meet(np.zeros((3, 1)), second, (box, cells), 0.0, 100) == (-1.0, 0, 1, 1)

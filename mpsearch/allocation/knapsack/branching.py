@@ -23,7 +23,7 @@ from mpsearch.allocation.knapsack.space import Space
 _LEVELS = (24, 40, 64, 80, 100, 125, 150, 180, 220, 280)  # deviations to look at, time after time
 _ALMOST = 1.2  # times a level: open deviations that are looked at at once
 _TRIED, _FEW = 1, 500  # the level after which a split is tried, and open deviations that need none
-_PAIRS = 1 << 25
+_PAIRS = 1 << 22  # of combinations to look at before a part is split instead
 _ROUNDING = 1e-13  # share of a loss, and of that of a part's best choice, that may be lost in sums
 _SURE = 1e-10  # share of a loss that is not worth another look
 _MIXED = 1e-10  # share of the bound up to which two schemes are as good as each other

@@ -43,8 +43,8 @@ def listed(worse: Floats, changes: Floats, starts: Indices, reach: float, room: 
 def places(values: Floats, cells: Cells) -> tuple[Indices, Indices]:
     """The row and the column of the grid that each pair of *values* (2, states) is in."""
     low, width, count = cells
-    at = (values - low[:, None]) / width[:, None] + 2
-    row, column = np.clip(at, 0, count[:, None] + 3).astype(np.int64) - 2
+    at = np.floor((values - low[:, None]) / width[:, None])
+    row, column = np.clip(at, -2, count[:, None] + 1).astype(np.int64)
     return row, column
 
 

@@ -36,10 +36,7 @@ def listed(worse: Floats, changes: Floats, starts: Indices, reach: float, room: 
 @compiled
 def _place(value: float, low: float, width: float, count: int) -> int:
     """The row or column of the grid that *value* is in, or one outside of it."""
-    place = (value - low) / width + 2.0
-    if not place > 0.0:
-        return -2
-    return int(place) - 2 if place < count + 3.0 else count + 1
+    return int(min(max(np.floor((value - low) / width), -2.0), count + 1.0))
 
 
 @compiled

@@ -47,7 +47,8 @@ class Nearby:
     """Deviations from the best choice at the prices in *priced*, by rising *worse*.
 
     *groups* and *schemes* are those of the deviations, *changes* (1 + metrics, deviations) what
-    each adds to the loss and the costs. All useful ones are there that are up to *reach* worse.
+    each adds to the loss and the costs. All useful ones are there that are up to *reach* worse, and
+    a bit more than that for rounding.
     """
 
     priced: Priced
@@ -61,10 +62,12 @@ class Nearby:
     def of(cls, priced: Priced, worse: Floats, reach: float) -> Nearby:
         """Deviations up to *reach* or, of very many, the first, of what is *worse* by how much."""
         space, rows = priced.space, np.arange(len(priced.pick))
-        inside = worse[worse <= reach]
+        most = reach + 2 * priced.allowance
+        inside = worse[worse <= most]
         if inside.size > _MOST + rows.size:  # the best schemes themselves are there as well
-            reach = float(np.partition(inside, _MOST + rows.size)[_MOST + rows.size])
-        groups, schemes = np.nonzero((worse <= reach) & np.isfinite(worse))
+            most = float(np.partition(inside, _MOST + rows.size)[_MOST + rows.size])
+            reach = min(reach, most - 2 * priced.allowance)
+        groups, schemes = np.nonzero((worse <= most) & np.isfinite(worse))
         here = priced.pick[groups]
         changes = np.concatenate((
             (space.losses[groups, schemes] - space.losses[groups, here])[None],

@@ -10,7 +10,7 @@ from mpsearch.allocation.knapsack.remainder import Remainder
 from mpsearch.allocation.knapsack.space import Space
 from mpsearch.allocation.knapsack.table import Table
 
-_ROOM = 1 << 18  # combinations of half the groups at a time
+_ROOM = 1 << 16  # combinations of half the groups at a time
 _EFFORT = 1e8  # pairs and combinations in all
 
 
