@@ -11,6 +11,7 @@ import numpy as np
 from mpsearch.allocation.bound import Floats
 from mpsearch.allocation.core import Core
 
+_MOST = 1e6  # times its limit, the largest cost that is told apart
 _OPTIONS: dict[str, Any] = {
     "output_flag": False, "threads": 1, "random_seed": 0,
     "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
@@ -25,8 +26,8 @@ def core_duals(core: Core, seconds: float) -> Floats | None:
     costs = np.concatenate([core.costs[group][..., 0] for group in core.open]).T.astype(np.float64)
     room = core.room[:, 0].astype(np.float64)
     units = np.maximum(1.0, room)
-    # Twice the limit excludes as well as any more, and solvers drop huge coefficients.
-    scaled = np.minimum(costs / units[:, None], 2.0)
+    # Solvers drop huge coefficients; a millionth of such a candidate already fills a limit.
+    scaled = np.minimum(costs / units[:, None], _MOST)
     duals = solve_duals(losses / (losses.max() or 1.0), scaled, room / units,
                         [core.losses[group].size for group in core.open], seconds)
     return None if duals is None else duals / units

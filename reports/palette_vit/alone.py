@@ -58,8 +58,8 @@ def weights(session):
         label = scheme.weight.key
         policies[label] = Runnable(schemes={layer.name: scheme.for_kind(layer.kind)
                                             for layer in space.layers if layer.weight}, ranges={})
-        places = [k for group in space.groups for k, own in enumerate(group.schemes)
-                  if own.weight == scheme.weight]
+        places = [next((k for k, own in enumerate(group.schemes)
+                        if own.weight == scheme.weight), 0) for group in space.groups]
         bits[label] = sizes.total(places) / space.weights
     found = measure_policies(session, policies, bar)
     return {label: {"bits_per_weight": bits[label], **to_data(each.evaluation)}

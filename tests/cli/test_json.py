@@ -58,7 +58,7 @@ def test_what_measure_says(tool, user, mine):
 
 def test_the_spaces_that_ship(tool, tmp_path):
     data = tool("spaces", "--json", cwd=tmp_path).data
-    assert sorted(data) == ["weights_and_activations", "weights_grouped", "weights_only"]
+    assert sorted(data) == ["palette", "weights_and_activations", "weights_grouped", "weights_only"]
     assert all(data.values())
     told = tool("spaces", cwd=tmp_path)
     assert all(name in told.out for name in data)

@@ -114,7 +114,8 @@ def test_a_file_without_suffix_is_found(tmp_path, monkeypatch):
 
 def test_an_unknown_name_lists_the_shipped_ones():
     with pytest.raises(UnknownName, match="unknown search space 'weights': choose one of "
-                                          "weights_and_activations, weights_grouped, weights_only"):
+                                          "palette, weights_and_activations, weights_grouped, "
+                                          "weights_only"):
         load_space("weights")
 
 

@@ -13,8 +13,9 @@ from mpsearch.spaces.read import parse_space
 from mpsearch.spaces.resolve import resolve
 
 PACKAGE = Path(mpsearch.__file__).parent
-NAMES = ["weights_and_activations", "weights_grouped", "weights_only"]
+NAMES = ["palette", "weights_and_activations", "weights_grouped", "weights_only"]
 SCHEMES = {  # candidates of a linear, conv, embedding and matmul layer
+    "palette": (22, 22, 22, 1),
     "weights_only": (6, 6, 6, 1),
     "weights_grouped": (21, 21, 21, 1),
     "weights_and_activations": (42, 42, 7, 6),
@@ -84,4 +85,4 @@ def test_every_example_of_the_grammar_is_accepted():
 
 def test_the_grammar_names_every_shipped_space():
     text = (shipped()["weights_only"].parent / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(weights\w*)` \|", text, flags=re.MULTILINE)) >= set(NAMES)
+    assert set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) >= set(NAMES)

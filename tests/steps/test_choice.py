@@ -95,7 +95,7 @@ def test_only_static_activations_carry_their_range(make_measured):
     space = SearchSpace(name="both", layers=layers, groups=(
         Group(name="fc", layers=("fc",), schemes=(Scheme(input=static), Scheme(input=dynamic))),))
     found = StaticRange(scale=0.5, zero_point=3)
-    ranges = {"fc": {"input": {"8u/tensor least_squares": found}}}
+    ranges = {"fc": {"input": {static.key: found}}}
     measured = make_measured(space, ranges=ranges)
     assert runnable(measured, (0,)).ranges == {"fc": {"input": found}}
     assert runnable(measured, (1,)).ranges == {}
