@@ -105,22 +105,6 @@ def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
 
 
 @compiled
-def taken(slopes: Floats, costs: Floats, places: Indices,
-          first: int) -> tuple[Floats, Floats, Floats]:
-    """See `plain.taken`."""
-    cost, loss = np.empty(slopes.size + 1), np.empty(slopes.size + 1)
-    kept = np.empty(slopes.size)
-    cost[0] = loss[0] = 0.0
-    n = 0
-    for i in range(slopes.size):
-        if places[i] >= first:
-            kept[n] = slopes[i]
-            cost[n + 1], loss[n + 1] = cost[n] + costs[i], loss[n] + costs[i] * slopes[i]
-            n += 1
-    return cost[:n + 1], loss[:n + 1], kept[:n]
-
-
-@compiled
 def _sum(high: int, low: int, more: int, less: int) -> tuple[int, int]:
     """The sum of two costs of two limbs each."""
     total = low + less

@@ -89,20 +89,6 @@ def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
     return worse, slope, np.maximum(0.0, -least), here - losses.min(axis=1)
 
 
-def taken(slopes: Floats, costs: Floats, places: Indices,
-          first: int) -> tuple[Floats, Floats, Floats]:
-    """Sums of the costs, and of the losses, of all steps so far, and the slopes of the steps.
-
-    Only steps of groups from place *first* on are taken.
-    """
-    still = places >= first
-    slopes, costs = slopes[still], costs[still]
-    cost, loss = np.zeros(slopes.size + 1), np.zeros(slopes.size + 1)
-    np.cumsum(costs, out=cost[1:])
-    np.cumsum(costs * slopes, out=loss[1:])
-    return cost, loss, slopes
-
-
 def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indices, Indices],
            rest: Rest, best: float) -> States:
     """Every state with every scheme of one more group, of equal or worse ones only the first.
