@@ -112,47 +112,61 @@ def _sum(high: int, low: int, more: int, less: int) -> tuple[int, int]:
 
 
 @compiled
-def _first(front: Indices, at: Indices, n: int, loss: Floats, added: Floats) -> int:
-    """The scheme whose next state costs least, of equal ones that of least loss."""
-    c = -1
-    for k in range(at.size):
-        if at[k] == n:
-            continue
-        more = 0 if c < 0 else front[k, 0] - front[c, 0] or front[k, 1] - front[c, 1]
-        if c < 0 or more < 0 or (
-                more == 0 and loss[at[k]] + added[k] < loss[at[c]] + added[c]):
-            c = k
-    return c
+def _alive(states: tuple[Floats, Indices, Indices], scheme: tuple[float, int, int, int],
+           rest: Rest, best: float, out: tuple[Floats, Indices]) -> int:
+    """The states with one scheme more that can stay below *best*, to *out*, and how many."""
+    loss, high, low = states
+    losses, columns = out
+    added, more, less, number = scheme
+    kept, (ends_, starts, values, slopes), unit = rest
+    size = piece = 0
+    for i in range(loss.size):
+        value, (h, w) = loss[i] + added, _sum(high[i], low[i], more, less)
+        over = (h + w * 2.0**-48) * unit
+        while piece < ends_.size and over > ends_[piece]:
+            piece += 1
+        alive = value + kept + (values[piece] + (over - starts[piece]) * slopes[piece]) < best
+        losses[size] = value
+        columns[size, 0], columns[size, 1], columns[size, 2], columns[size, 3] = h, w, i, number
+        size += alive
+    return size
+
+
+@compiled
+def _merged(one: tuple[Floats, Indices], n: int, two: tuple[Floats, Indices], m: int,
+            out: tuple[Floats, Indices]) -> int:
+    """*n* states and *m* others by rising cost to *out*, as far as their losses fall."""
+    (loss, column), (loss_b, column_b), (found, columns) = one, two, out
+    a = b = size = 0
+    least = np.inf
+    while a < n or b < m:
+        other = a == n
+        if a < n and b < m:
+            more = column[a, 0] - column_b[b, 0]
+            more = more if more else column[a, 1] - column_b[b, 1]
+            other = more > 0 or (more == 0 and loss_b[b] < loss[a])
+        value = loss_b[b] if other else loss[a]
+        if value < least:
+            found[size] = least = value
+            for k in range(4):
+                columns[size, k] = column_b[b, k] if other else column[a, k]
+            size += 1
+        a, b = a + (not other), b + other
+    return size
 
 
 @compiled
 def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indices, Indices],
            rest: Rest, best: float) -> States:
     """See `plain.extend`; the sorted states shifted by each scheme are merged."""
-    loss, high, low = states
-    kept, (ends_, starts, values, slopes), unit = rest
-    n, m, piece = loss.size, schemes[0].size, 0
-    at = np.zeros(m, dtype=np.int64)
-    front = np.empty((m, 2), dtype=np.int64)
+    n, m = states[0].size, schemes[0].size
+    loss, columns = np.empty((3, n * m + 1)), np.empty((3, n * m + 1, 4), dtype=np.int64)
+    size, here, fresh = 0, 0, (loss[2], columns[2])
     for k in range(m):
-        front[k] = _sum(high[0], low[0], schemes[1][k], schemes[2][k])
-    size, least = 0, np.inf
-    out_loss, out = np.empty(n * m), np.empty((4, n * m), dtype=np.int64)
-    for _ in range(n * m):
-        c = _first(front, at, n, loss, schemes[0])
-        i, h, w = at[c], front[c, 0], front[c, 1]
-        at[c] = i + 1
-        if i + 1 < n:
-            front[c] = _sum(high[i + 1], low[i + 1], schemes[1][c], schemes[2][c])
-        value = loss[i] + schemes[0][c]
-        if value >= least:
-            continue
-        over = (h + w * 2.0**-48) * unit
-        while piece < ends_.size and over > ends_[piece]:
-            piece += 1
-        if value + kept + (values[piece] + (over - starts[piece]) * slopes[piece]) < best:
-            out_loss[size] = least = value
-            out[0, size], out[1, size], out[2, size], out[3, size] = h, w, i, c
-            size += 1
-    return (out_loss[:size].copy(), out[0, :size].copy(), out[1, :size].copy(),
-            out[2, :size].copy(), out[3, :size].copy())
+        scheme = schemes[0][k], schemes[1][k], schemes[2][k], k
+        count = _alive(states, scheme, rest, best, fresh)
+        size = _merged((loss[here], columns[here]), size, fresh, count,
+                       (loss[1 - here], columns[1 - here]))
+        here = 1 - here
+    found = columns[here, :size].T.copy()
+    return loss[here, :size].copy(), found[0], found[1], found[2], found[3]
