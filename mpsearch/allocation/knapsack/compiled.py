@@ -22,28 +22,26 @@ def compiled(function: _F) -> _F:
 def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indices, Indices]:
     """See `plain.ends`."""
     groups, schemes = losses.shape
-    dear = np.zeros(groups, dtype=np.int64)
-    cheap = np.zeros(groups, dtype=np.int64)
+    dear, cheap = np.empty(groups, dtype=np.int64), np.empty(groups, dtype=np.int64)
     for g in range(groups):
-        first = 0
-        while losses[g, first] == np.inf:
-            first += 1
-        a = b = first
-        loss_a = loss_b = losses[g, first]
-        cost_a = cost_b = costs[g, first]
-        for k in range(first + 1, schemes):
-            here, cost = losses[g, k], costs[g, k]
-            if here == np.inf:
-                continue
-            less, more = loss_a - here, cost - cost_a
+        a = 0
+        while losses[g, a] == np.inf:
+            a += 1
+        loss, cost = losses[g, a], costs[g, a]
+        for k in range(a + 1, schemes):
+            less, more = loss - losses[g, k], costs[g, k] - cost
             gain = less - low * more
-            if gain > 0 or (gain == 0 and (less > 0 or (less == 0 and more < 0))):
-                a, loss_a, cost_a = k, here, cost
-            less, more = loss_b - here, cost - cost_b
-            gain = -more if high == np.inf else less - high * more
-            if gain > 0 or (gain == 0 and (more < 0 or (more == 0 and less > 0))):
-                b, loss_b, cost_b = k, here, cost
-        dear[g], cheap[g] = a, b
+            if gain >= 0 and (gain > 0 or less > 0 or (less == 0 and more < 0)):
+                a, loss, cost = k, losses[g, k], costs[g, k]
+        dear[g] = a
+        for k in range(schemes):
+            less, more = loss - losses[g, k], costs[g, k] - cost
+            gain = less - high * more
+            if high == np.inf:
+                gain = -more if losses[g, k] < np.inf else -np.inf
+            if gain >= 0 and (gain > 0 or more < 0 or (more == 0 and less > 0)):
+                a, loss, cost = k, losses[g, k], costs[g, k]
+        cheap[g] = a
     return dear, cheap
 
 

@@ -27,12 +27,13 @@ def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indice
     """
     rows = np.arange(len(losses))
     dear = np.isfinite(losses).argmax(axis=1)
-    cheap = dear.copy()
     for k in range(losses.shape[1]):
         loss, cost = losses[rows, dear] - losses[:, k], costs[:, k] - costs[rows, dear]
         gain = loss - low * cost
         better = (gain > 0) | ((gain == 0) & ((loss > 0) | ((loss == 0) & (cost < 0))))
         dear[better] = k
+    cheap = dear.copy()
+    for k in range(losses.shape[1]):
         loss, cost = losses[rows, cheap] - losses[:, k], costs[:, k] - costs[rows, cheap]
         gain = np.where(np.isfinite(losses[:, k]), -cost if high == np.inf else loss - high * cost,
                         -np.inf)
