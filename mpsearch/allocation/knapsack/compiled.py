@@ -19,16 +19,32 @@ def compiled(function: _F) -> _F:
 
 
 @compiled
+def _least(losses: Floats, costs: Floats, here: int, price: float, values: Floats) -> int:
+    """The first scheme of least loss at a *price*, up to rounding; *values* are overwritten."""
+    loss, cost, least = losses[here], costs[here], np.inf
+    for k in range(losses.size):
+        values[k] = (losses[k] - loss) + price * (costs[k] - cost)
+    for k in range(losses.size):  # without a jump that depends on the values
+        least = min(least, values[k])
+    k = 0
+    while values[k] != least:
+        k += 1
+    return k
+
+
+@compiled
 def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indices, Indices]:
     """See `plain.ends`."""
     groups, schemes = losses.shape
     dear, cheap = np.empty(groups, dtype=np.int64), np.empty(groups, dtype=np.int64)
+    values = np.empty(schemes)
     for g in range(groups):
         a = 0
         while losses[g, a] == np.inf:
             a += 1
+        a = _least(losses[g], costs[g], a, low, values)
         loss, cost = losses[g, a], costs[g, a]
-        for k in range(a + 1, schemes):
+        for k in range(schemes):
             less, more = loss - losses[g, k], costs[g, k] - cost
             gain = less - low * more
             if gain >= 0 and (gain > 0 or less > 0 or (less == 0 and more < 0)):
@@ -63,12 +79,15 @@ def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: flo
     """See `plain.march`."""
     open_ = 0
     for g in range(len(dear)):
-        open_ += costs[g, dear[g]] > costs[g, cheap[g]]
+        if dear[g] != cheap[g]:
+            open_ += costs[g, dear[g]] > costs[g, cheap[g]]
     size = open_ * (losses.shape[1] - 1)
     slopes, saved = np.empty(size), np.empty(size)
     group, reached = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     n = 0
     for g in range(len(dear)):
+        if dear[g] == cheap[g]:
+            continue
         here, end, last = dear[g], costs[g, cheap[g]], 0.0
         while costs[g, here] > end:
             slope, pick = _next(losses[g], costs[g], here, end)

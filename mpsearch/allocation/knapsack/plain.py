@@ -26,7 +26,9 @@ def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indice
     A price is a loss per cost; an infinite *high* asks for the cheapest scheme.
     """
     rows = np.arange(len(losses))
-    dear = np.isfinite(losses).argmax(axis=1)
+    some = np.isfinite(losses).argmax(axis=1)
+    dear = (losses - losses[rows, some][:, None] + low * (
+        costs - costs[rows, some][:, None])).argmin(axis=1)
     for k in range(losses.shape[1]):
         loss, cost = losses[rows, dear] - losses[:, k], costs[:, k] - costs[rows, dear]
         gain = loss - low * cost

@@ -19,8 +19,8 @@ import numpy as np
 
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 
-_SHARE = 8  # groups of which one is in the sample
-_FEW = 250  # a sample of fewer groups tells too little
+_SHARE = 16  # groups of which one is in the sample
+_FEW = 100  # a sample of fewer groups tells too little
 _DEVIATIONS = 2.5  # standard errors of the sample's cost to either side
 _EXACT = 2.0**53  # whole numbers up to here are exact
 

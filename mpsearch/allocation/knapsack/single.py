@@ -16,7 +16,7 @@ from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.reference import Reference, chosen, reference
 from mpsearch.allocation.knapsack.table import Table
 
-_TRIALS = ((24, 300), (96, 3_000), (300, 1_000))  # groups, states at a time
+_TRIALS = ((24, 300), (96, 300), (300, 1_000))  # groups, states at a time
 _PASSES = ((False, 8), (True, 8), (True, 1))  # by slopes?, share of the width
 _NEAR = 4.0  # times the largest gap of these groups: what schemes are tried
 _SMALL = 3_000  # undecided groups that are worth a look at what their costs are multiples of
