@@ -8,7 +8,15 @@ from typing import TypeVar, cast
 import numpy as np
 from numba import njit
 
-from mpsearch.allocation.knapsack.plain import Floats, Gaps, Indices, Rest, States, Steps
+from mpsearch.allocation.knapsack.plain import (
+    Between,
+    Floats,
+    Gaps,
+    Indices,
+    Rest,
+    States,
+    Steps,
+)
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -33,32 +41,37 @@ def _least(losses: Floats, costs: Floats, here: int, price: float, values: Float
 
 
 @compiled
+def _ends(losses: Floats, costs: Floats, low: float, high: float,
+          values: Floats) -> tuple[int, int]:
+    """See `plain.ends`; of one group."""
+    a = 0
+    while losses[a] == np.inf:
+        a += 1
+    a = _least(losses, costs, a, low, values)
+    loss, cost = losses[a], costs[a]
+    for k in range(losses.size):
+        less, more = loss - losses[k], costs[k] - cost
+        gain = less - low * more
+        if gain >= 0 and (gain > 0 or less > 0 or (less == 0 and more < 0)):
+            a, loss, cost = k, losses[k], costs[k]
+    b = a
+    for k in range(losses.size):
+        less, more = loss - losses[k], costs[k] - cost
+        gain = less - high * more
+        if high == np.inf:
+            gain = -more if losses[k] < np.inf else -np.inf
+        if gain >= 0 and (gain > 0 or more < 0 or (more == 0 and less > 0)):
+            b, loss, cost = k, losses[k], costs[k]
+    return a, b
+
+
+@compiled
 def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indices, Indices]:
     """See `plain.ends`."""
-    groups, schemes = losses.shape
-    dear, cheap = np.empty(groups, dtype=np.int64), np.empty(groups, dtype=np.int64)
-    values = np.empty(schemes)
-    for g in range(groups):
-        a = 0
-        while losses[g, a] == np.inf:
-            a += 1
-        a = _least(losses[g], costs[g], a, low, values)
-        loss, cost = losses[g, a], costs[g, a]
-        for k in range(schemes):
-            less, more = loss - losses[g, k], costs[g, k] - cost
-            gain = less - low * more
-            if gain >= 0 and (gain > 0 or less > 0 or (less == 0 and more < 0)):
-                a, loss, cost = k, losses[g, k], costs[g, k]
-        dear[g] = a
-        for k in range(schemes):
-            less, more = loss - losses[g, k], costs[g, k] - cost
-            gain = less - high * more
-            if high == np.inf:
-                gain = -more if losses[g, k] < np.inf else -np.inf
-            if gain >= 0 and (gain > 0 or more < 0 or (more == 0 and less > 0)):
-                a, loss, cost = k, losses[g, k], costs[g, k]
-        cheap[g] = a
-    return dear, cheap
+    found, values = np.empty((2, len(losses)), dtype=np.int64), np.empty(losses.shape[1])
+    for g in range(len(losses)):
+        found[0, g], found[1, g] = _ends(losses[g], costs[g], low, high, values)
+    return found[0], found[1]
 
 
 @compiled
@@ -75,27 +88,51 @@ def _next(losses: Floats, costs: Floats, here: int, end: float) -> tuple[float, 
 
 
 @compiled
+def _march(losses: Floats, costs: Floats, way: tuple[int, int, float], moved: Floats,
+           at: Indices, n: int) -> int:
+    """Steps of one group from place *n* on: slope and cost saved, and the scheme reached."""
+    here, cheap, top = way
+    last = 0.0
+    while costs[here] > costs[cheap]:
+        slope, pick = _next(losses, costs, here, costs[cheap])
+        last = min(max(slope, last), top)
+        moved[0, n], moved[1, n], at[n] = last, costs[here] - costs[pick], pick
+        n, here = n + 1, pick
+    return n
+
+
+@compiled
 def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: float) -> Steps:
     """See `plain.march`."""
-    open_ = 0
+    size, n = (dear != cheap).sum() * (losses.shape[1] - 1), 0
+    moved, at = np.empty((2, size)), np.empty((2, size), dtype=np.int64)
     for g in range(len(dear)):
         if dear[g] != cheap[g]:
-            open_ += costs[g, dear[g]] > costs[g, cheap[g]]
-    size = open_ * (losses.shape[1] - 1)
-    slopes, saved = np.empty(size), np.empty(size)
-    group, reached = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
-    n = 0
-    for g in range(len(dear)):
-        if dear[g] == cheap[g]:
+            first, way = n, (dear[g], cheap[g], top)
+            n = _march(losses[g], costs[g], way, moved, at[1], n)
+            at[0, first:n] = g
+    return moved[0, :n], moved[1, :n], at[0, :n], at[1, :n]
+
+
+@compiled
+def between(losses: Floats, costs: Floats, low: float, high: float, top: float) -> Between:
+    """See `plain.between`; each group is read once."""
+    groups, schemes = losses.shape
+    found, spent = np.empty((2, groups), dtype=np.int64), np.empty((2, groups))
+    size, n, values = groups // 4 + schemes, 0, np.empty(schemes)
+    moved, at = np.empty((2, size)), np.empty((2, size), dtype=np.int64)
+    for g in range(groups):
+        a, b = _ends(losses[g], costs[g], low, high, values)
+        found[0, g], found[1, g], spent[0, g], spent[1, g] = a, b, costs[g, a], costs[g, b]
+        if a == b:
             continue
-        here, end, last = dear[g], costs[g, cheap[g]], 0.0
-        while costs[g, here] > end:
-            slope, pick = _next(losses[g], costs[g], here, end)
-            last = min(max(slope, last), top)
-            slopes[n], saved[n] = last, costs[g, here] - costs[g, pick]
-            group[n], reached[n] = g, pick
-            n, here = n + 1, pick
-    return slopes[:n], saved[:n], group[:n], reached[:n]
+        if n + schemes > size:
+            moved_, at_, size = moved, at, 2 * size
+            moved, at = np.empty((2, size)), np.empty((2, size), dtype=np.int64)
+            moved[:, :n], at[:, :n] = moved_[:, :n], at_[:, :n]
+        first, n = n, _march(losses[g], costs[g], (a, b, top), moved, at[1], n)
+        at[0, first:n] = g
+    return found, spent, (moved[0, :n], moved[1, :n], at[0, :n], at[1, :n])
 
 
 @compiled

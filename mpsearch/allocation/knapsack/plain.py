@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Steps = tuple[Floats, Floats, Indices, Indices]
+Between = tuple[Indices, Floats, Steps]
 Gaps = tuple[Floats, Floats, Floats, Floats]
 Curve = tuple[Floats, Floats, Floats, Floats]
 """A convex piecewise linear function: where pieces end (one fewer), a point of each, its slope."""
@@ -71,6 +72,13 @@ def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: flo
     slope, saved, group, pick = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.argsort(group, kind="stable")
     return slope[order], saved[order], group[order], pick[order]
+
+
+def between(losses: Floats, costs: Floats, low: float, high: float, top: float) -> Between:
+    """The `ends` of each group (2, groups), what they cost, and the steps of the `march`."""
+    found = np.stack(ends(losses, costs, low, high))
+    spent = costs[np.arange(len(losses)), found]
+    return found, spent, march(losses, costs, found[0], found[1], top)
 
 
 def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:

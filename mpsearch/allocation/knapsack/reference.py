@@ -50,7 +50,7 @@ def reference(losses: Floats, costs: Floats, limit: float, kernels: ModuleType,
         return Reference(price=0.0, pick=found.dear, within=found.dear)
     last = found.last(found.over)
     pick, after = found.after(last), found.after(last + 1)
-    if _above(costs, after, limit) > 0:
+    if _above(chosen(costs, after), limit) > 0:
         after = found.cheap
     return Reference(price=float(found.slopes[last]), pick=pick, within=after)
 
@@ -61,9 +61,15 @@ def chosen(table: Floats, pick: Indices) -> Floats:
     return np.asarray(table.ravel()[np.arange(0, groups * schemes, schemes) + pick])
 
 
-def _above(costs: Floats, pick: Indices, limit: float) -> float:
-    """How far a choice is above the *limit*: the sign is exact, the rest up to rounding."""
-    values = chosen(costs, pick)
+def _rising(slopes: Floats) -> Indices:
+    """The order of rising *slopes*, of equal ones as they come."""
+    order = np.argsort(slopes)  # faster than a stable one, which only ties need
+    found = slopes[order]
+    return np.argsort(slopes, kind="stable") if (found[1:] == found[:-1]).any() else order
+
+
+def _above(values: Floats, limit: float) -> float:
+    """How far a choice's costs are above the *limit*: the sign is exact, the rest rounded."""
     above = float(values.sum()) - limit
     if abs(above) > 2 * values.size * np.finfo(float).eps * float(np.abs(values).sum()):
         return above
@@ -99,9 +105,8 @@ class _Bracket:
         low, high = _guess(losses, costs, limit, kernels, top)
         misses = 0
         while True:
-            dear, cheap = kernels.ends(losses, costs, low, high)
-            over = _above(costs, dear, limit)
-            within = _above(costs, cheap, limit) <= 0
+            (dear, cheap), spent, steps = kernels.between(losses, costs, low, high, top)
+            over, within = _above(spent[0], limit), _above(spent[1], limit) <= 0
             if over <= 0 and low > 0:
                 low, misses = (low / 2 if not misses else 0.0), misses + 1
             elif not within and high < math.inf:
@@ -110,8 +115,7 @@ class _Bracket:
                 return None
             else:
                 break
-        steps = kernels.march(losses, costs, dear, cheap, top)
-        order = np.argsort(steps[0], kind="stable")
+        order = _rising(steps[0])
         slopes, saved, groups, reached = (column[order] for column in steps)
         return cls(dear=dear, cheap=cheap, over=over, slopes=slopes, saved=saved, groups=groups,
                    reached=reached)
