@@ -48,21 +48,35 @@ def _ends(losses: Floats, costs: Floats, low: float, high: float,
     while losses[a] == np.inf:
         a += 1
     a = _least(losses, costs, a, low, values)
-    loss, cost = losses[a], costs[a]
+    if _rivals(losses, costs, a, low):
+        a = _better(losses, costs, a, low, 0)
+    if high == np.inf or _rivals(losses, costs, a, high):
+        return a, _better(losses, costs, a, high, 1)
+    return a, a
+
+
+@compiled
+def _rivals(losses: Floats, costs: Floats, here: int, price: float) -> bool:
+    """Whether another scheme is as good at a *price*, or better."""
+    loss, cost, count = losses[here], costs[here], 0
+    for k in range(losses.size):
+        count += (loss - losses[k]) - price * (costs[k] - cost) >= 0
+    return count > 1
+
+
+@compiled
+def _better(losses: Floats, costs: Floats, here: int, price: float, cheaper: int) -> int:
+    """The best scheme at a *price* of all; ties to the *cheaper*, if not 0, or less loss."""
+    loss, cost = losses[here], costs[here]
     for k in range(losses.size):
         less, more = loss - losses[k], costs[k] - cost
-        gain = less - low * more
-        if gain >= 0 and (gain > 0 or less > 0 or (less == 0 and more < 0)):
-            a, loss, cost = k, losses[k], costs[k]
-    b = a
-    for k in range(losses.size):
-        less, more = loss - losses[k], costs[k] - cost
-        gain = less - high * more
-        if high == np.inf:
+        gain = less - price * more
+        if price == np.inf:
             gain = -more if losses[k] < np.inf else -np.inf
-        if gain >= 0 and (gain > 0 or more < 0 or (more == 0 and less > 0)):
-            b, loss, cost = k, losses[k], costs[k]
-    return a, b
+        first, then = (-more, less) if cheaper else (less, -more)
+        if gain > 0 or (gain == 0 and (first > 0 or (first == 0 and then > 0))):
+            here, loss, cost = k, losses[k], costs[k]
+    return here
 
 
 @compiled
@@ -88,10 +102,10 @@ def _next(losses: Floats, costs: Floats, here: int, end: float) -> tuple[float, 
 
 
 @compiled
-def _march(losses: Floats, costs: Floats, way: tuple[int, int, float], moved: Floats,
-           at: Indices, n: int) -> int:
-    """Steps of one group from place *n* on: slope and cost saved, and the scheme reached."""
-    here, cheap, top = way
+def _march(losses: Floats, costs: Floats, way: tuple[int, int, int, float], moved: Floats,
+           at: Indices) -> int:
+    """Steps of one group: slope and cost saved, and the scheme reached; returns their end."""
+    here, cheap, n, top = way
     last = 0.0
     while costs[here] > costs[cheap]:
         slope, pick = _next(losses, costs, here, costs[cheap])
@@ -108,8 +122,8 @@ def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: flo
     moved, at = np.empty((2, size)), np.empty((2, size), dtype=np.int64)
     for g in range(len(dear)):
         if dear[g] != cheap[g]:
-            first, way = n, (dear[g], cheap[g], top)
-            n = _march(losses[g], costs[g], way, moved, at[1], n)
+            first = n
+            n = _march(losses[g], costs[g], (dear[g], cheap[g], n, top), moved, at[1])
             at[0, first:n] = g
     return moved[0, :n], moved[1, :n], at[0, :n], at[1, :n]
 
@@ -130,7 +144,7 @@ def between(losses: Floats, costs: Floats, low: float, high: float, top: float) 
             moved_, at_, size = moved, at, 2 * size
             moved, at = np.empty((2, size)), np.empty((2, size), dtype=np.int64)
             moved[:, :n], at[:, :n] = moved_[:, :n], at_[:, :n]
-        first, n = n, _march(losses[g], costs[g], (a, b, top), moved, at[1], n)
+        first, n = n, _march(losses[g], costs[g], (a, b, n, top), moved, at[1])
         at[0, first:n] = g
     return found, spent, (moved[0, :n], moved[1, :n], at[0, :n], at[1, :n])
 
@@ -197,7 +211,7 @@ def _merged(one: tuple[Floats, Indices], n: int, two: tuple[Floats, Indices], m:
         other = a == n
         if a < n and b < m:
             more = column[a, 0] - column_b[b, 0]
-            more = more if more else column[a, 1] - column_b[b, 1]
+            more = more or column[a, 1] - column_b[b, 1]
             other = more > 0 or (more == 0 and loss_b[b] < loss[a])
         value = loss_b[b] if other else loss[a]
         if value < least:

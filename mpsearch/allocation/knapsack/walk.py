@@ -48,8 +48,8 @@ def walk(moves: Moves, rest: Floats, hulls: Hulls, aim: Aim,
             ranked = np.argsort(below, kind="stable")
             kept = np.sort(ranked[:min(width, left)])
             bound = min(bound, float(below[ranked[kept.size]]))
-            loss, high, low, parent, pick = (
-                array[kept] for array in (loss, high, low, parent, pick))
+            loss, high, low = loss[kept], high[kept], low[kept]
+            parent, pick = parent[kept], pick[kept]
         if not loss.size:
             break
         left -= loss.size

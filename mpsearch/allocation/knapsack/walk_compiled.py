@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpsearch.allocation.knapsack.compiled import compiled, extend
 from mpsearch.allocation.knapsack.plain import Curve, Floats, Indices, Rest, States
 from mpsearch.allocation.knapsack.walk import CURVES, FRESH, ROOM, Aim, Hulls, Moves
+
+Trail = NDArray[np.int32]
 
 
 @compiled
@@ -19,7 +22,8 @@ def walk(moves: Moves, rest: Floats, hulls: Hulls, aim: Aim,
     bound, at, found, left = np.inf, -1, 0, ROOM
     every = max(1, sizes.size // CURVES)
     pieces = curve(hulls, 1, margin)
-    trail, starts, used = np.empty((2, 1024), np.int32), np.empty(sizes.size, np.int64), 0
+    trail: Trail = np.empty((2, 1024), np.int32)
+    starts, used = np.empty(sizes.size, np.int64), 0
     for index in range(sizes.size):
         if index < FRESH or index % every == 0:
             pieces = curve(hulls, index + 1, margin)
@@ -94,7 +98,8 @@ def _narrowed(grown: States, after: Rest, room: int) -> tuple[States, float]:
 
 
 @compiled
-def _longer(trail: Indices, used: int, size: int) -> Indices:
+def _longer(trail: Trail, used: int, size: int) -> Trail:
+    """A trail with more room."""
     longer = np.empty((2, 2 * size), np.int32)
     longer[:, :used] = trail[:, :used]
     return longer
@@ -103,14 +108,14 @@ def _longer(trail: Indices, used: int, size: int) -> Indices:
 @compiled
 def _last_within(high: Indices, low: Indices) -> int:
     """See `walk._last_within`."""
-    below = np.searchsorted(high, 0)
+    below = int(np.searchsorted(high, 0))
     while below < high.size and high[below] == 0 and low[below] <= 0:
         below += 1
     return below - 1
 
 
 @compiled
-def _traced(trail: Indices, starts: Indices, index: int, place: int) -> Indices:
+def _traced(trail: Trail, starts: Indices, index: int, place: int) -> Indices:
     """See `walk._traced`."""
     found = np.empty(index + 1, np.int64)
     for step in range(index, -1, -1):
