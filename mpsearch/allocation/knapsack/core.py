@@ -71,10 +71,11 @@ class Core:
         Where all costs are multiples of something, the limit is one as well.
         """
         at, (high, low) = np.nonzero(mask), self.over
-        highs, lows = self.ruler.changes(self.groups[at[0]], self.costs[at][:, None])
-        if lows.any():
-            return self, 0.0
-        divisor = int(np.gcd.reduce(highs[:, 0], initial=0))
+        if 2 * at[0].size > mask.size:  # of most of them it is faster to count all
+            highs, lows = (limbs[at] for limbs in self.ruler.changes(self.groups, self.costs))
+        else:
+            highs, lows = self.ruler.changes(self.groups[at[0]], self.costs[at][:, None])
+        divisor = 0 if lows.any() else int(np.gcd.reduce(highs.ravel(), initial=0))
         if not divisor:
             return self, 0.0
         over = -(-(high + (low > 0)) // divisor) * divisor
