@@ -19,6 +19,7 @@ from mpsearch.allocation.rows import Row
 HIGH, LOW = 61, 48
 """Bits of the first limb, for the largest total, and of the second."""
 _HALF = LOW // 2
+_USUAL = 1000  # powers of two up to here are floats
 _HALF_MASK = (1 << _HALF) - 1
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -75,9 +76,9 @@ def fixed_point(metrics: Sequence[Sequence[Row]], limits: Sequence[float],
 
 def split(values: Row, shift: int) -> tuple[Ints, Ints]:
     """Both limbs of *values* in units of 2 to the minus *shift*; the second may need a carry."""
-    scaled = np.ldexp(values, shift)
+    scaled = values * 2.0**shift if abs(shift) < _USUAL else np.ldexp(values, shift)
     high = np.floor(scaled)
-    low = np.ceil(np.ldexp(scaled - high, LOW))
+    low = np.ceil((scaled - high) * 2.0**LOW)
     return high.astype(np.int64), low.astype(np.int64)
 
 

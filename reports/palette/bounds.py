@@ -7,10 +7,12 @@ a Gaussian it is reached (Cover and Thomas, Elements of Information Theory, sect
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
 
+@cache
 def offset(name):
     """log2 of the bound's relative error at rate 0: 0 for a Gaussian, else below."""
     entropy, power = _SOURCES[name]()

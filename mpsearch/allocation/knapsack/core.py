@@ -23,8 +23,8 @@ class Core:
 
     Tables (groups, schemes): *losses* above the group's least, *worse*, by how much a scheme is
     worse at *price* than the reference (infinite for schemes of no use), and *spent*, the cost
-    above it; *high* and *low* are the exact limbs of that and *over* those of what the reference
-    is above the limit, in *unit*s. *pick* is the reference and *above* its losses above the
+    above it; *costs* are those that *ruler* counts and *over* the limbs of what the reference is
+    above the limit, in *unit*s. *pick* is the reference and *above* its losses above the
     least, both of these groups; *total* is its loss in all groups.
     """
 
@@ -32,8 +32,8 @@ class Core:
     losses: Floats
     worse: Floats
     spent: Floats
-    high: Indices
-    low: Indices
+    costs: Floats
+    ruler: Ruler
     over: tuple[int, int]
     unit: float
     pick: Indices
@@ -52,10 +52,10 @@ class Core:
         worse = np.maximum(0.0, losses - here + found.price * spent)
         worse[(losses >= here) & (spent >= 0)] = np.inf
         worse[rows, pick] = 0.0
-        high, low = ruler.changes(groups, table.costs[0, groups])
         least = losses.min(axis=1, initial=np.inf)
         return cls(groups=groups, losses=losses - least[:, None], worse=worse, spent=spent,
-                   high=high, low=low, over=ruler.over,
+                   costs=costs if not table.exponents[1] else table.costs[0, groups],
+                   ruler=ruler, over=ruler.over,
                    unit=math.ldexp(1.0, table.exponents[1] - ruler.shift),
                    pick=pick, above=here[:, 0] - least, total=total, price=found.price)
 
@@ -71,8 +71,12 @@ class Core:
         Where all costs are multiples of something, the limit is one as well.
         """
         at, (high, low) = np.nonzero(mask), self.over
-        divisor = int(np.gcd.reduce(self.high[at], initial=0))
-        if not divisor or self.low[at].any():
+        if 2 * at[0].size > mask.size:  # of most of them it is faster to count all
+            highs, lows = (limbs[at] for limbs in self.ruler.changes(self.groups, self.costs))
+        else:
+            highs, lows = self.ruler.changes(self.groups[at[0]], self.costs[at][:, None])
+        divisor = 0 if lows.any() else int(np.gcd.reduce(highs.ravel(), initial=0))
+        if not divisor:
             return self, 0.0
         over = -(-(high + (low > 0)) // divisor) * divisor
         return replace(self, over=(over, 0)), ((over - high) - low * 2.0**-LOW) * self.unit
@@ -97,7 +101,8 @@ class Core:
         at, above = (order[:, None], schemes), self.above[order]
         rest = np.append(np.cumsum(above[::-1])[::-1], 0.0)
         rest += max(0.0, self.total - float(above.sum()))
+        high, low = self.ruler.changes(self.groups[order], self.costs[at])
         return self.groups[order], Items(
-            losses=self.losses[at], high=self.high[at], low=self.low[at],
+            losses=self.losses[at], high=high, low=low,
             sizes=sizes[order], schemes=schemes, over=self.over, rest=rest, slopes=slopes,
             unit=self.unit)

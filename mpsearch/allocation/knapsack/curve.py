@@ -1,4 +1,4 @@
-"""The relaxation of the groups still to come, for many amounts of cost at once."""
+"""The steps to either side of a reference, from which groups still to come are bounded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from types import ModuleType
 
 import numpy as np
 
-from mpsearch.allocation.knapsack.plain import Curve, Floats, Indices
+from mpsearch.allocation.knapsack.plain import Floats, Indices
 
 _TOP = 2.0**1000  # slopes above it are taken for it
-_NOTHING, _NEVER = np.zeros(1), np.full(1, np.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,16 +36,3 @@ class Slopes:
         slope = np.minimum(slope, price)
         order = np.argsort(-slope, kind="stable")
         return cls(take=take, give=(slope[order], cost[order], group[order]))
-
-    def curve(self, first: int, margin: float, kernels: ModuleType) -> Curve:
-        """Least loss that groups from place *first* on add for each cost they are to save.
-
-        Beyond all that they can save it is infinite; sums of that may be short by *margin*.
-        """
-        saved, lost, take = kernels.taken(*self.take, first)
-        spent, gained, give = kernels.taken(*self.give, first)
-        saved[-1] *= 1 + margin
-        ends = np.concatenate((-spent[::-1], saved[1:]))
-        starts = np.concatenate((_NOTHING, -spent[-2::-1], saved[:-1], _NOTHING))
-        values = np.concatenate((-gained[::-1][:1], -gained[-2::-1], lost[:-1], _NEVER))
-        return ends, starts, values, np.concatenate((_NOTHING, give[::-1], take, _NOTHING))

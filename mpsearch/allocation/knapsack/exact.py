@@ -31,6 +31,11 @@ class Ruler:
         over = (int(high.sum()) << LOW) + small - most(limit, shift + LOW)
         return cls(chosen=chosen, over=divmod(over, 1 << LOW), shift=shift)
 
+    def above(self, exponent: int) -> float:
+        """How far the choice is above the limit, in units of 2 to the minus *exponent*."""
+        high, low = self.over
+        return math.ldexp(float((high << LOW) + low), exponent - self.shift - LOW)
+
     def changes(self, groups: Indices, costs: Floats) -> tuple[Indices, Indices]:
         """What the *costs* (groups, schemes) of these *groups* add to the choice's, as limbs."""
         high, low = split(costs, self.shift)

@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mpsearch.allocation.knapsack.choose import walks
 from mpsearch.allocation.knapsack.curve import Slopes
-from mpsearch.allocation.knapsack.plain import Floats, Indices, bounds
-
-_ROOM = 4_000_000  # states in all that are kept to trace the best choice back
-_FRESH, _CURVES = 6, 24  # groups after each of which the bound is made anew, and times after that
+from mpsearch.allocation.knapsack.plain import Floats, Indices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,7 +52,7 @@ class Found:
     """
 
     best: float
-    schemes: tuple[int, ...] | None
+    schemes: Indices | None
     bound: float
 
 
@@ -64,48 +61,11 @@ def complete(items: Items, best: float, margin: float, width: int, kernels: Modu
 
     What is not lower than *best* by a share of *margin* may be missed.
     """
-    loss, high, low = np.zeros(1), np.array([items.over[0]]), np.array([items.over[1]])
-    bound, at, trail = math.inf, (-1, 0), list[tuple[NDArray[np.int32], NDArray[np.int16]]]()
-    left, every = _ROOM, max(1, items.sizes.size // _CURVES)
-    for index, size in enumerate(items.sizes.tolist()):
-        if index < _FRESH or index % every == 0:
-            curve = items.slopes.curve(index + 1, margin, kernels)
-        rest = float(items.rest[index + 1]), curve, items.unit
-        schemes = tuple(table[index, :size] for table in (items.losses, items.high, items.low))
-        loss, high, low, parent, pick = kernels.extend((loss, high, low), schemes, rest,
-                                                       best * (1 - margin))
-        if loss.size > min(width, left):
-            lows = bounds(loss, high, low, rest)
-            ranked = np.argsort(lows, kind="stable")
-            kept = np.sort(ranked[:min(width, left)])
-            bound = min(bound, float(lows[ranked[kept.size]]))
-            loss, high, low, parent, pick = (
-                array[kept] for array in (loss, high, low, parent, pick))
-        if not loss.size:
-            break
-        left -= loss.size
-        trail.append((parent.astype(np.int32), pick.astype(np.int16)))
-        place = _last_within(high, low)
-        if place >= 0 and loss[place] + rest[0] < best:
-            best, at = float(loss[place] + rest[0]), (index, place)
-    return Found(best=best, schemes=_trace(items, trail, *at), bound=bound)
-
-
-def _last_within(high: Indices, low: Indices) -> int:
-    """The last state within the limit, which has the least loss of those; -1 if there is none."""
-    below = int(high.searchsorted(0))
-    while below < high.size and high[below] == 0 and low[below] <= 0:
-        below += 1
-    return below - 1
-
-
-def _trace(items: Items, trail: list[tuple[NDArray[np.int32], NDArray[np.int16]]], index: int,
-           place: int) -> tuple[int, ...] | None:
-    if index < 0:
-        return None
-    found = []
-    for step in range(index, -1, -1):
-        parent, pick = trail[step]
-        found.append(int(items.schemes[step, pick[place]]))
-        place = int(parent[place])
-    return tuple(reversed(found))
+    if not items.sizes.size:
+        return Found(best=best, schemes=None, bound=math.inf)
+    moves = items.losses, items.high, items.low, items.sizes
+    found, bound, places = walks(kernels).walk(
+        moves, items.rest, (*items.slopes.take, *items.slopes.give),
+        (*items.over, items.unit, best, margin), width)
+    schemes = items.schemes[np.arange(places.size), places] if places.size else None
+    return Found(best=found, schemes=schemes, bound=bound)

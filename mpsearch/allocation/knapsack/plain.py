@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Steps = tuple[Floats, Floats, Indices, Indices]
+Between = tuple[Indices, Floats, Steps]
 Gaps = tuple[Floats, Floats, Floats, Floats]
 Curve = tuple[Floats, Floats, Floats, Floats]
 """A convex piecewise linear function: where pieces end (one fewer), a point of each, its slope."""
@@ -26,13 +27,16 @@ def ends(losses: Floats, costs: Floats, low: float, high: float) -> tuple[Indice
     A price is a loss per cost; an infinite *high* asks for the cheapest scheme.
     """
     rows = np.arange(len(losses))
-    dear = np.isfinite(losses).argmax(axis=1)
-    cheap = dear.copy()
+    some = np.isfinite(losses).argmax(axis=1)
+    dear = (losses - losses[rows, some][:, None] + low * (
+        costs - costs[rows, some][:, None])).argmin(axis=1)
     for k in range(losses.shape[1]):
         loss, cost = losses[rows, dear] - losses[:, k], costs[:, k] - costs[rows, dear]
         gain = loss - low * cost
         better = (gain > 0) | ((gain == 0) & ((loss > 0) | ((loss == 0) & (cost < 0))))
         dear[better] = k
+    cheap = dear.copy()
+    for k in range(losses.shape[1]):
         loss, cost = losses[rows, cheap] - losses[:, k], costs[:, k] - costs[rows, cheap]
         gain = np.where(np.isfinite(losses[:, k]), -cost if high == np.inf else loss - high * cost,
                         -np.inf)
@@ -70,6 +74,13 @@ def march(losses: Floats, costs: Floats, dear: Indices, cheap: Indices, top: flo
     return slope[order], saved[order], group[order], pick[order]
 
 
+def between(losses: Floats, costs: Floats, low: float, high: float, top: float) -> Between:
+    """The `ends` of each group (2, groups), what they cost, and the steps of the `march`."""
+    found = np.stack(ends(losses, costs, low, high))
+    spent = costs[np.arange(len(losses)), found]
+    return found, spent, march(losses, costs, found[0], found[1], top)
+
+
 def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
     """By how much each group's next best scheme at *price* is worse than *pick*.
 
@@ -87,20 +98,6 @@ def second(losses: Floats, costs: Floats, pick: Indices, price: float) -> Gaps:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         slope = np.where(np.isfinite(worse), worse / np.abs(spent[rows, next_]), np.inf)
     return worse, slope, np.maximum(0.0, -least), here - losses.min(axis=1)
-
-
-def taken(slopes: Floats, costs: Floats, places: Indices,
-          first: int) -> tuple[Floats, Floats, Floats]:
-    """Sums of the costs, and of the losses, of all steps so far, and the slopes of the steps.
-
-    Only steps of groups from place *first* on are taken.
-    """
-    still = places >= first
-    slopes, costs = slopes[still], costs[still]
-    cost, loss = np.zeros(slopes.size + 1), np.zeros(slopes.size + 1)
-    np.cumsum(costs, out=cost[1:])
-    np.cumsum(costs * slopes, out=loss[1:])
-    return cost, loss, slopes
 
 
 def extend(states: tuple[Floats, Indices, Indices], schemes: tuple[Floats, Indices, Indices],

@@ -19,9 +19,9 @@ import numpy as np
 
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 
-_SHARE = 8  # groups of which one is in the sample
-_FEW = 250  # a sample of fewer groups tells too little
-_DEVIATIONS = 3.0  # standard errors of the sample's cost to either side
+_SHARE = 16  # groups of which one is in the sample
+_FEW = 100  # a sample of fewer groups tells too little
+_DEVIATIONS = 2.5  # standard errors of the sample's cost to either side
 _EXACT = 2.0**53  # whole numbers up to here are exact
 
 
@@ -29,13 +29,11 @@ _EXACT = 2.0**53  # whole numbers up to here are exact
 class Reference:
     """The choice *pick* (a scheme a group) that is best at *price* and just above the limit.
 
-    *over* is by how much, rounded up. *within* is a choice that keeps to the limit, as a rule the
-    same but for one group.
+    *within* is a choice that keeps to the limit, as a rule the same but for one group.
     """
 
     price: float
     pick: Indices
-    over: float
     within: Indices
 
 
@@ -48,14 +46,34 @@ def reference(losses: Floats, costs: Floats, limit: float, kernels: ModuleType,
     found = _Bracket.of(losses, costs, limit, kernels, top)
     if found is None:
         return None
-    pick, after, rows = found.dear, found.dear, np.arange(len(losses))
-    if found.over > 0:
-        last = found.last(found.over)
-        pick, after = found.after(last), found.after(last + 1)
-        if exact_sum(costs[rows, after]) > limit:
-            after = found.cheap
-    return Reference(price=float(found.slopes[last]) if found.over > 0 else 0.0, pick=pick,
-                     over=exact_sum(costs[rows, pick], -limit, -math.ulp(limit)), within=after)
+    if found.over <= 0:
+        return Reference(price=0.0, pick=found.dear, within=found.dear)
+    last = found.last(found.over)
+    pick, after = found.after(last), found.after(last + 1)
+    if _above(chosen(costs, after), limit) > 0:
+        after = found.cheap
+    return Reference(price=float(found.slopes[last]), pick=pick, within=after)
+
+
+def chosen(table: Floats, pick: Indices) -> Floats:
+    """What each group has in a *table* (groups, schemes) in the scheme of the *pick*."""
+    groups, schemes = table.shape
+    return np.asarray(table.ravel()[np.arange(0, groups * schemes, schemes) + pick])
+
+
+def _rising(slopes: Floats) -> Indices:
+    """The order of rising *slopes*, of equal ones as they come."""
+    order = np.argsort(slopes)  # faster than a stable one, which only ties need
+    found = slopes[order]
+    return np.argsort(slopes, kind="stable") if (found[1:] == found[:-1]).any() else order
+
+
+def _above(values: Floats, limit: float) -> float:
+    """How far a choice's costs are above the *limit*: the sign is exact, the rest rounded."""
+    above = float(values.sum()) - limit
+    if abs(above) > 2 * values.size * np.finfo(float).eps * float(np.abs(values).sum()):
+        return above
+    return exact_sum(values) - limit
 
 
 def exact_sum(values: Floats, *more: float) -> float:
@@ -85,11 +103,10 @@ class _Bracket:
            top: float) -> _Bracket | None:
         """The bracket that a sample of the groups suggests, widened where it has to be."""
         low, high = _guess(losses, costs, limit, kernels, top)
-        rows, misses = np.arange(len(losses)), 0
+        misses = 0
         while True:
-            dear, cheap = kernels.ends(losses, costs, low, high)
-            over = exact_sum(costs[rows, dear]) - limit
-            within = exact_sum(costs[rows, cheap]) <= limit
+            (dear, cheap), spent, steps = kernels.between(losses, costs, low, high, top)
+            over, within = _above(spent[0], limit), _above(spent[1], limit) <= 0
             if over <= 0 and low > 0:
                 low, misses = (low / 2 if not misses else 0.0), misses + 1
             elif not within and high < math.inf:
@@ -98,8 +115,7 @@ class _Bracket:
                 return None
             else:
                 break
-        steps = kernels.march(losses, costs, dear, cheap, top)
-        order = np.argsort(steps[0], kind="stable")
+        order = _rising(steps[0])
         slopes, saved, groups, reached = (column[order] for column in steps)
         return cls(dear=dear, cheap=cheap, over=over, slopes=slopes, saved=saved, groups=groups,
                    reached=reached)
@@ -121,14 +137,15 @@ def _guess(losses: Floats, costs: Floats, limit: float, kernels: ModuleType,
     count = len(losses) // _SHARE
     if count < _FEW:
         return 0.0, math.inf
-    sample = np.sort(np.random.default_rng(0).integers(0, len(losses), count))
-    limit *= count / len(losses)
-    losses, costs = losses[sample], costs[sample]
-    found = _Bracket.of(losses, costs, limit, kernels, top)
+    sample = np.arange(count) * _SHARE + np.random.default_rng(0).integers(0, _SHARE, count)
+    sizes = costs[:, 0] if (costs[:, 0] > 0).all() else np.ones(len(losses))
+    losses, costs, each = losses[sample], costs[sample], sizes[sample]
+    each *= limit / float(sizes.sum())  # costs go with sizes, so that these tell what is typical
+    found = _Bracket.of(losses, costs, float(each.sum()), kernels, top)
     if found is None or found.over <= 0:
         return 0.0, math.inf
-    pick = found.after(found.last(found.over))
-    error = _DEVIATIONS * float(costs[np.arange(count), pick].std()) * math.sqrt(count)
+    spent = chosen(costs, found.after(found.last(found.over))) - each
+    error = _DEVIATIONS * float(spent.std()) * math.sqrt(count)
     saved = np.cumsum(found.saved)
     low, high = np.searchsorted(saved, [found.over - error, found.over + error])
     return (float(found.slopes[low - 1]) if low else 0.0,

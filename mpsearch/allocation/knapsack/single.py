@@ -13,10 +13,10 @@ from mpsearch.allocation.knapsack.core import Core
 from mpsearch.allocation.knapsack.exact import Ruler
 from mpsearch.allocation.knapsack.pareto import complete
 from mpsearch.allocation.knapsack.plain import Floats, Indices
-from mpsearch.allocation.knapsack.reference import Reference, reference
+from mpsearch.allocation.knapsack.reference import Reference, chosen, reference
 from mpsearch.allocation.knapsack.table import Table
 
-_TRIALS = ((24, 300), (96, 3_000), (300, 1_000))  # groups, states at a time
+_TRIALS = ((24, 300), (96, 300), (300, 1_000))  # groups, states at a time
 _PASSES = ((False, 8), (True, 8), (True, 1))  # by slopes?, share of the width
 _NEAR = 4.0  # times the largest gap of these groups: what schemes are tried
 _SMALL = 3_000  # undecided groups that are worth a look at what their costs are multiples of
@@ -97,13 +97,12 @@ def _relaxed(table: Table, found: Reference, kernels: ModuleType) -> Settled:
     losses, costs = table.scaled[0], table.scaled[1][0]
     gaps, slopes, better, above = kernels.second(losses, costs, found.pick, found.price)
     margin = 4 * np.finfo(float).eps * (len(losses) + 8)
-    total = float(above.sum())
-    relaxed = (total + found.price * found.over) * (1 - margin) - float(better.sum())
+    ruler = Ruler.of(chosen(table.costs[0], found.pick), table.largest[0], table.limits[0])
+    total, over = float(above.sum()), ruler.above(table.exponents[1])
+    relaxed = (total + found.price * over) * (1 - margin) - float(better.sum())
     changed = np.flatnonzero(found.within != found.pick)
     above[changed] = losses[changed, found.within[changed]] - losses[changed].min(
         axis=1, initial=np.inf)
-    chosen = table.costs[0][np.arange(len(losses)), found.pick]
-    ruler = Ruler.of(chosen, table.largest[0], table.limits[0])
     return Settled(pick=found.within, excess=float(above.sum()), low=0.0,
                    total=total, ruler=ruler, relaxed=max(0.0, relaxed), margin=margin, gaps=gaps,
                    slopes=slopes, reference=found)
