@@ -1,12 +1,16 @@
 """What a user calls from Python, with a module and batches of their own."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from mpsearch import api
 from mpsearch.core.errors import BadInput, Infeasible
-from mpsearch.core.types import Policy
+from mpsearch.core.formats import IntFormat
+from mpsearch.core.formats.levels import Log2Format
+from mpsearch.core.types import Policy, Scheme
 
 FEW = {"calibration_samples": 16, "evaluation_samples": 16, "batch_size": 8}
 
@@ -131,6 +135,19 @@ def test_a_policy_of_other_weights_is_refused(result, net, batches):
         net[3].bias.zero_()
     with pytest.raises(BadInput, match="other weights"):
         api.apply(result.policy, net, data=batches)
+
+
+@pytest.mark.parametrize(("scheme", "words"), [
+    (Scheme(weight=IntFormat(bits=4, granularity="token")), "its granularity can be"),
+    (Scheme(weight=Log2Format(bits=4)), "for input or other, not for weight"),
+    (Scheme(input=IntFormat(bits=8)), "4s/channel|8s/channel"),
+    (Scheme(input=IntFormat(bits=8, granularity="tensor")), "no calibrated range"),
+])
+def test_a_policy_with_a_format_in_the_wrong_place_is_refused(result, net, batches, scheme, words):
+    layer = next(iter(result.policy.layers))
+    policy = replace(result.policy, layers={**result.policy.layers, layer: scheme})
+    with pytest.raises(BadInput, match=rf"cannot be run: layer '{layer}': .*({words})"):
+        api.apply(policy, net, data=batches)
 
 
 def test_pareto_and_its_plan(net, batches, place):

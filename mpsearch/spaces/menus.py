@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from itertools import product
@@ -48,11 +49,11 @@ def default_format(bits: float, operand: Operand) -> IntFormat:
 def _entry(entry: Any, place: Place, operand: Operand) -> list[Format]:
     if not isinstance(entry, dict):
         raise place.error(f"expected a table such as {{ bits = [4, 8] }}, not {entry!r}")
-    kind = entry.get("kind", "int")
+    kind = text(entry.get("kind", "int"), place.at("kind"))
     if kind not in registry.BUILTIN:  # only then are installed packages searched for it
         kind = one_of(kind, registry.kinds(), place.at("kind"))
     cls = registry.format_class(kind)
-    if operand not in cls.OPERANDS:
+    if not cls.granularities(operand):
         raise place.at("kind").error(f"'{kind}' is for {' or '.join(cls.OPERANDS)}, not for "
                                      f"{operand}")
     settings = [each for each in fields(cls) if each.name != "kind"]
@@ -61,16 +62,36 @@ def _entry(entry: Any, place: Place, operand: Operand) -> list[Format]:
         raise place.error("no bits: give a width or a list of widths, such as bits = [4, 8]")
     given = {key: _values(cls, key, entry[key], place.at(key), operand)
              for key in (each.name for each in settings) if key in entry}
-    return [_format(cls, dict(zip(given, row, strict=True)), place, operand)
-            for row in product(*given.values())]
+    rows = [dict(zip(given, row, strict=True)) for row in product(*given.values())]
+    return [_format(cls, row, place, operand, alone=len(rows) == 1) for row in rows]
 
 
-def _format(cls: type[Format], given: dict[str, Any], place: Place, operand: Operand) -> Format:
-    usual = cls.usual(operand, given)
+def _format(cls: type[Format], given: dict[str, Any], place: Place, operand: Operand, *,
+            alone: bool) -> Format:
     try:
-        return cls(**{**usual, **given})
+        return _made(cls, given, operand)
     except BadInput as error:
-        raise (place.at("bits") if "bits" in str(error) else place).error(str(error)) from error
+        hint = "" if alone else (" (lists are combined, each value with each: give what does not "
+                                 "go together in tables of its own)")
+        raise _culprit(cls, given, place, operand).error(f"{error}{hint}") from error
+
+
+def _made(cls: type[Format], given: Mapping[str, Any], operand: Operand) -> Format:
+    return cls(**{**cls.usual(operand, given), **given})
+
+
+def _culprit(cls: type[Format], given: Mapping[str, Any], place: Place, operand: Operand) -> Place:
+    """The one setting without which the rest would do, or the whole menu."""
+    found = []
+    for key in given.keys() - {"bits"}:
+        try:
+            _made(cls, {name: value for name, value in given.items() if name != key}, operand)
+        except BadInput:
+            continue
+        found.append(key)
+    if len(found) > 1:
+        return place
+    return place.at(found[0] if found else "bits")
 
 
 def _values(cls: type[Format], key: str, value: Any, place: Place, operand: Operand) -> list[Any]:
@@ -87,13 +108,15 @@ def _reader(kind: Any, place: Place) -> Any:
         named = {str(each): each for each in get_args(kind)}
         return lambda value: named[one_of(str(value), named, place)]
     readers: dict[Any, Any] = {bool: switch, int: whole, float: number, str: text}
+    if kind not in readers:
+        raise place.error("this setting cannot be given in a file: its kind of format makes it of "
+                          "a type that is none of true or false, number or text")
     return partial(readers[kind], place=place)
 
 
 def _granularity(value: str, place: Place, cls: type[Format], operand: Operand) -> str:
     """*value*, if it is a granularity that this operand can have."""
-    known = cls.GRANULARITIES if operand == "weight" else cls.ACTIVATION_GRANULARITIES
-    named = [name for name in known if not (operand == "weight" and name == "token")]
+    named = cls.granularities(operand)
     if value.partition(":")[0] in named and is_granularity(value):
         return value
     if operand != "weight":

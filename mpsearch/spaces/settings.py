@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import product
 
+from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format, Operand
 from mpsearch.core.types import OPERANDS, Kind, LayerSpec, Scheme
 from mpsearch.spaces.menus import default_format
@@ -108,8 +109,12 @@ def _pinned(bits: Width, menus: dict[str, Menu], kind: Kind) -> dict[str, Menu]:
 
 
 def _at_width(menu: Menu, bits: Width, operand: Operand) -> Format:
-    able = [fmt for fmt in menu if bits in fmt.WIDTHS]
-    return replace(able[0], bits=bits) if able else default_format(bits, operand)
+    for fmt in menu:
+        try:
+            return fmt.at_width(bits)
+        except BadInput:
+            continue
+    return default_format(bits, operand)
 
 
 def _within_limits(menu: Menu, name: str, settings: Settings, layer: LayerSpec, source: str,

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
-from mpsearch.core.types import Evaluation, ModelRef, Policy, Scheme
+from mpsearch.core.formats import Format
+from mpsearch.core.types import OPERANDS, Evaluation, LayerSpec, ModelRef, Policy, Scheme
 from mpsearch.steps.capture import Captured, capture
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Runnable, measure_policies
@@ -42,10 +43,13 @@ def check_fits(policy: Policy, captured: Captured) -> None:
     """Check that *policy* was made for the captured model.
 
     Raises:
-        BadInput: other weights, or layers that one of the two lacks.
+        BadInput: other weights, layers that one of the two lacks, or a format that its operand
+            cannot have.
     """
     _check_layers(policy.layers, {spec.name for spec in captured.layers.specs})
     _check_model(policy.model, captured.model)
+    for spec in captured.layers.specs:
+        _check_formats(policy, spec)
 
 
 def _check_layers(layers: Mapping[str, Scheme], names: set[str]) -> None:
@@ -55,6 +59,22 @@ def _check_layers(layers: Mapping[str, Scheme], names: set[str]) -> None:
             shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
             raise BadInput(f"this policy is for another model: {title} {shown}; "
                            "allocate a policy for this model")
+
+
+def _check_formats(policy: Policy, spec: LayerSpec) -> None:
+    scheme = policy.layers[spec.name]
+    for operand in OPERANDS[spec.kind]:
+        fmt: Format | None = getattr(scheme, operand)
+        if fmt is None:
+            continue
+        try:
+            fmt.require(operand)
+        except BadInput as error:
+            raise BadInput(f"this policy cannot be run: layer '{spec.name}': {error}") from error
+        known = policy.activations.get(spec.name, {})
+        if operand != "weight" and fmt.calibrated and operand not in known:
+            raise BadInput(f"this policy cannot be run: layer '{spec.name}': its {operand} has no "
+                           f"calibrated range for {fmt}")
 
 
 def _check_model(wanted: ModelRef, found: ModelRef) -> None:

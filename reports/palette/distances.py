@@ -1,10 +1,13 @@
 """How far every quantizer is from the bound, at every rate it offers: results_distances.json.
 
-    OMP_NUM_THREADS=1 python reports/palette/distances.py [--kinds float,lloyd] [--states 16]
+    OMP_NUM_THREADS=1 python reports/palette/distances.py
+    OMP_NUM_THREADS=1 python reports/palette/distances.py --kinds trellis --states 16 \\
+        --samples gaussian --widths 2,3,4
 
 Formats of weights meet Gaussian, Laplace and Student-t samples, formats of activations half-normal
 and softmax-like ones, all seeded. A kind that is already in the results is not measured again unless
-it is named. Tables and pictures come from report.py.
+it is named; rows of other state bits are kept beside the new ones. Tables and pictures come from
+report.py.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kinds", help="measure these again, separated by commas")
     parser.add_argument("--states", type=int, help="state bits of trellis formats")
+    parser.add_argument("--samples", default=",".join(SAMPLES), help="these samples only")
+    parser.add_argument("--widths", help="these widths only")
     args = parser.parse_args()
     document = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"shape": SHAPE, "rows": []}
     again = set(args.kinds.split(",")) if args.kinds else set()
@@ -43,7 +48,7 @@ def main():
     for kind in registry.kinds():
         if kind in done and kind not in again:
             continue
-        rows = list(measured(kind, args.states))
+        rows = list(measured(kind, args))
         kept = [row for row in document["rows"] if row["kind"] != kind or (
             args.states and row.get("states") != args.states)]
         document["rows"] = kept + rows
@@ -51,12 +56,14 @@ def main():
         print(kind, len(rows), "rows", flush=True)
 
 
-def measured(kind, states):
+def measured(kind, args):
     """A row for every format of *kind* and every sample that it is meant for."""
     for operand, names in (("weight", ("gaussian", "laplace", "student")),
                            ("input", ("half-normal", "softmax"))):
-        formats = formats_of(kind, operand, states)
-        for name in names if formats else ():
+        widths = {float(width) for width in args.widths.split(",")} if args.widths else None
+        formats = [fmt for fmt in formats_of(kind, operand, args.states)
+                   if widths is None or fmt.bits in widths]
+        for name in [name for name in names if formats and name in args.samples.split(",")]:
             x = SAMPLES[name](torch.Generator().manual_seed(0))
             quantizer = plugins.load("quantizer", kind)()
             for fmt in formats:

@@ -14,14 +14,15 @@ from matplotlib.figure import Figure
 from mpsearch.core.io import write
 
 HERE = Path(__file__).parent
+WIDEST = 8.6
+USUAL_STATES = 12
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d31")
 MARKERS = "osD^vP*X"
-PUBLISHED = {  # relative squared error on N(0, 1): Max 1960 for lloyd; Q-Palette's table otherwise
-    ("lloyd", 2): .1175, ("lloyd", 3): .0345, ("lloyd", 4): .0095, ("lloyd", 5): .0025,
-    ("vector", 1.5): .2012, ("vector", 2): .1086, ("vector", 3): .0297, ("vector", 4): .00776,
-    ("trellis", 1.5): .1403, ("trellis", 2): .0710, ("trellis", 2.5): .0363,
-    ("trellis", 3): .01891, ("trellis", 3.5): .01018, ("trellis", 4): .00590,
-    ("trellis", 4.5): .00303, ("trellis", 5): .00162}
+PUBLISHED = (  # errors on N(0, 1): Max 1960 for lloyd; Q-Palette's, and QTIP's for 12 state bits
+    ("lloyd", "source=normal granularity=channel", {2: .1175, 3: .0345, 4: .0095, 5: .0025}),
+    ("vector", "dims=2 source=normal", {1.5: .2012, 2: .1086, 3: .0297, 4: .00776}),
+    ("trellis", "states=12", {2: .0756, 3: .0212, 4: .0072}),
+    ("trellis", "states=16", {2: .0710, 3: .01891, 4: .00590}))
 
 
 def main():
@@ -35,9 +36,11 @@ def main():
 
 
 def best(rows):
-    """For each kind and width the row nearest to the bound, whatever its other settings."""
+    """With the usual number of state bits, for each kind and width the row nearest to the bound, whatever its other settings."""
     found = {}
     for row in rows:
+        if row.get("states", USUAL_STATES) != USUAL_STATES:
+            continue
         key = row["kind"], row["bits"]
         gap = bits_above(row["sample"], row["rate"], row["error"])
         if key not in found or gap < found[key][0]:
@@ -60,16 +63,16 @@ def table(rows):
 def published(rows):
     """Errors on Gaussian numbers beside published ones, at the same nominal width."""
     lines = ["## Beside published errors on N(0, 1)\n",
-             "The least error of any setting at the same width; `trellis` has so many state bits as "
-             "stated.\n",
+             "At the same nominal width, with the settings stated.\n",
              "| kind | bits | published | ours | ours / published |", "|---|---:|---:|---:|---:|"]
-    for (kind, bits), error in PUBLISHED.items():
-        own = [row for row in rows if row["sample"] == "gaussian" and row["kind"] == kind
-               and row["bits"] == bits and (kind != "vector" or "dims=2" in row["key"])]
-        for states in sorted({row.get("states", 0) for row in own}):
-            least = min(row["error"] for row in own if row.get("states", 0) == states)
-            name = f"{kind}, {states} state bits" if states else kind
-            lines.append(f"| {name} | {bits:g} | {error:g} | {least:.4g} | {least / error:.2f} |")
+    for kind, settings, errors in PUBLISHED:
+        for bits, error in errors.items():
+            own = [row["error"] for row in rows
+                   if row["sample"] == "gaussian" and row["kind"] == kind and row["bits"] == bits
+                   and all(part in row["key"].split() for part in settings.split())]
+            if own:
+                lines.append(f"| `{kind}` {settings} | {bits:g} | {error:g} | {min(own):.4g} | "
+                             f"{min(own) / error:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -78,15 +81,17 @@ def picture(rows, sample):
     axes = figure.subplots()
     kinds = list(dict.fromkeys(kind for kind, _ in best(rows)))
     for index, kind in enumerate(kinds):
-        line = sorted((row["rate"], decibels_above(sample, row["rate"], row["error"]))
-                      for (own, _), row in best(rows).items() if own == kind and row["rate"] <= 8.6)
+        own = sorted((row["rate"], row["error"]) for (name, _), row in best(rows).items()
+                     if name == kind and row["rate"] <= WIDEST)
+        line = [(rate, decibels_above(sample, rate, error)) for at, (rate, error) in enumerate(own)
+                if all(error < less for _, less in own[:at])]
         axes.plot(*zip(*line, strict=True), label=kind, lw=1.2, ms=4,
                   color=COLOURS[index % len(COLOURS)], marker=MARKERS[index % len(MARKERS)],
                   ls=("-", "--")[index // len(COLOURS)])
     axes.set(xlabel="bits a number, scales and tables counted", ylabel="dB above the bound",
              title=f"Distance to the bound: {sample} numbers")
     axes.set_ylim(0, min(20, axes.get_ylim()[1]))
-    axes.set_xlim(1, 8.6)
+    axes.set_xlim(1, WIDEST)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False)
     figure.savefig(HERE / f"{sample}.png", dpi=120)

@@ -58,6 +58,20 @@ REFUSED = {
     "other granularity": (RULE + 'other = [{ bits = 4, granularity = "tokens" }]',
                           ("my.toml: rule 1: other.granularity: 'tokens' is not one of tensor, "
                            "token (did you mean 'token'?)")),
+    "a kind for another operand": (RULE + 'weight = { kind = "log2", bits = 4 }',
+                                   "my.toml: rule 1: weight.kind: 'log2' is for input or other"),
+    "an unknown kind of format": (RULE + 'weight = { kind = "trelis", bits = 4 }',
+                                  "my.toml: rule 1: weight.kind: 'trelis' is not one of int, "),
+    "two kinds": (RULE + 'weight = { kind = ["int", "lloyd"], bits = 4 }',
+                  "my.toml: rule 1: weight.kind: expected a string, not ['int', 'lloyd']"),
+    "a setting out of range": (RULE + 'weight = { kind = "trellis", bits = 2, states = 99 }',
+                               "my.toml: rule 1: weight.states: a trellis of 2 bits has 8 to 16"),
+    "a share": (RULE + 'weight = { kind = "outlier_split", bits = 3, share = 2 }',
+                "my.toml: rule 1: weight.share: the share of outlier columns is above 0"),
+    "a width between": (RULE + 'weight = { kind = "trellis", bits = 2.3 }',
+                        "my.toml: rule 1: weight.bits: the format trellis has 1.5 to 5 in steps"),
+    "settings of another kind": (RULE + "weight = { bits = 4, states = 12 }",
+                                 "my.toml: rule 1: weight: unknown key 'states': "),
     "symmetric": (RULE + "weight = { bits = 4, symmetric = 1 }",
                   "my.toml: rule 1: weight.symmetric: expected true or false, not 1"),
     "scale": (RULE + 'weight = { bits = 4, scale = "abs_max" }',
@@ -159,3 +173,17 @@ def test_the_digest_sees_the_rules_and_not_how_they_are_written(parse):
 def test_the_digest_sees_the_order_of_rules(parse):
     one, two = "[[rule]]\npin = 8\n", "[[rule]]\npin = 4\n"
     assert parse(one + two).digest != parse(two + one).digest
+
+
+def test_lists_that_do_not_go_together_are_said_to_be_combined(parse):
+    with pytest.raises(BadInput, match=r"weight\.dims: 8 numbers of 3 bits .*tables of its own"):
+        parse(RULE + 'weight = { kind = "vector", bits = [2, 3], dims = [4, 8] }')
+
+
+def test_what_depends_on_other_settings_is_filled_in(parse):
+    rule = parse(RULE + """
+weight = { kind = "float", bits = 4, blocks = "mx" }
+input = [{ kind = "float", bits = 8, blocks = "mx" }, { kind = "float", bits = 8 }]
+""").rules[0]
+    assert [str(fmt) for fmt in (*rule.weight, *rule.input)] == [
+        "4mx-e2m1/group:32", "8mx/group:32", "8float/tensor"]

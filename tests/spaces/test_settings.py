@@ -109,6 +109,22 @@ def test_a_pin_without_a_menu_has_the_default_format(menu, layer):
     assert menu("[[rule]]\npin = 8", layer("qk", "matmul")) == ["float"]
 
 
+@pytest.mark.parametrize(("formats", "pinned"), [
+    ('[{ kind = "float", bits = 4, blocks = "mx" }]', "W8mx/group:32"),
+    ('[{ kind = "trellis", bits = [2, 3] }, { kind = "lloyd", bits = 3 }]', "W8lloyd/channel"),
+    ('[{ kind = "trellis", bits = [2, 3] }]', "W8s/channel"),
+    ('[{ kind = "twin_log", bits = 3 }]', "W8twin_log/channel"),
+])
+def test_a_pin_takes_the_first_kind_that_can_have_its_width(menu, layer, formats, pinned):
+    rules = f"[[rule]]\nweight = {formats}\n[[rule]]\npin = 8"
+    assert menu(rules, layer("fc")) == [pinned]
+
+
+def test_a_width_that_nothing_has_names_rule_and_layer(menu, layer):
+    with pytest.raises(BadInput, match=r"rule 2: pin: layer 'fc': the format int has 2 to 16 bits"):
+        menu(WEIGHTS + "[[rule]]\npin = 2.3", layer("fc"))
+
+
 def test_a_pin_leaves_the_input_its_menu_and_pins_both_operands_of_a_matmul(menu, layer):
     rules = "[[rule]]\nweight = { bits = [2, 4] }\ninput = { bits = [4, 8] }\n[[rule]]\npin = 8"
     assert menu(rules, layer("fc")) == ["W8s/channel A4u/tensor", "W8s/channel A8u/tensor"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from mpsearch.core.errors import BadInput
 
@@ -79,6 +79,40 @@ class Format:
             return {}
         most = "channel" if operand == "weight" else "tensor"
         return {"granularity": most if most in cls.GRANULARITIES else cls.GRANULARITIES[0]}
+
+    @classmethod
+    def granularities(cls, operand: Operand) -> tuple[str, ...]:
+        """The granularities that *operand* can have, without the N of group:N.
+
+        None if it is not what this kind is for.
+        """
+        if operand not in cls.OPERANDS:
+            return ()
+        if operand != "weight":
+            return cls.ACTIVATION_GRANULARITIES
+        return tuple(name for name in cls.GRANULARITIES if name != "token")
+
+    def at_width(self, bits: float) -> Self:
+        """The same format with so many *bits*.
+
+        Raises:
+            BadInput: it cannot have them.
+        """
+        return replace(self, bits=bits)
+
+    def require(self, operand: Operand) -> None:
+        """Check that a tensor that is this *operand* can be in this format.
+
+        Raises:
+            BadInput: it cannot.
+        """
+        known = self.granularities(operand)
+        if not known:
+            raise BadInput(f"{self} is a format for {' or '.join(self.OPERANDS)}, not for "
+                           f"{operand}")
+        if self.granularity.partition(":")[0] not in known:
+            raise BadInput(f"{operand} cannot have the format {self}: its granularity can be "
+                           f"{_granularities(known)}")
 
     @property
     def group_size(self) -> int | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats.base import Format, Operand, ScaleStorage
@@ -94,6 +94,10 @@ class FloatFormat(Format):
             return {"scale": "absmax"}
         free = operand != "weight" and given.get("blocks", "real") == "real"
         return {"granularity": "tensor"} if free and "granularity" not in given else {}
+
+    def at_width(self, bits: float) -> Self:
+        """The same with so many *bits*, and an exponent that suits them."""
+        return replace(self, bits=int(bits), exponent=0)
 
     @property
     def candidates(self) -> tuple[MiniFloat, ...]:
