@@ -203,11 +203,21 @@ class StaticRange:
     """Calibrated scale and zero point of a statically quantized activation.
 
     *more* is what its format needs beside them, by name: the base of a logarithm, say.
+
+    Raises:
+        BadInput: a scale that is not a finite number above 0, or other numbers that are not finite.
     """
 
     scale: float
     zero_point: int
     more: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale < math.inf:
+            raise BadInput(f"a calibrated scale is a finite number above 0, not {self.scale}")
+        for name, table in self.more.items():
+            if not all(map(math.isfinite, table)):
+                raise BadInput(f"a calibrated range has a number in '{name}' that is not finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

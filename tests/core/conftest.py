@@ -22,7 +22,10 @@ EVALUATIONS = st.builds(
     Evaluation, samples=st.integers(1, 10**6), kl=FINITE, kl_stderr=FINITE, agreement=FINITE,
     agreement_stderr=FINITE, top1=st.none() | FINITE, top1_stderr=st.none() | FINITE,
     float_top1=st.none() | FINITE)
-RANGES = st.builds(StaticRange, scale=FINITE, zero_point=st.integers(-(2**15), 2**15))
+RANGES = st.builds(
+    StaticRange, scale=st.floats(2.0**-100, 1e9), zero_point=st.integers(-(2**15), 2**15),
+    more=st.dictionaries(st.sampled_from(["table", "shift"]),
+                         st.lists(FINITE, max_size=3).map(tuple), max_size=2))
 POLICIES = st.builds(
     Policy, model=st.builds(ModelRef, source=NAMES, fingerprint=NAMES),
     layers=st.dictionaries(NAMES, SCHEMES, max_size=4), totals=TOTALS,

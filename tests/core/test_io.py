@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mpsearch.core import io
 from mpsearch.core.errors import BadInput
-from mpsearch.core.types import Policy, ScoreTable
+from mpsearch.core.types import Policy, ScoreTable, StaticRange
 
 TABLE = ScoreTable(metric="size", unit="bits", groups=("a", "b"), values=((1.0, 2.5), (3.0,)))
 
@@ -207,3 +207,10 @@ def test_a_place_that_cannot_be_written(monkeypatch, tmp_path):
         io.save(tmp_path / "table.json", TABLE)
     monkeypatch.undo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_number_too_large_for_a_float_is_no_scale(policy):
+    text = io.dumps(replace(policy, activations={"fc": {"input": StaticRange(
+        scale=0.5, zero_point=3)}})).replace(b"0.5", b"1e999")
+    with pytest.raises(BadInput, match=r"here\.json.*a finite number above 0, not inf"):
+        io.loads(text, Policy, where="here.json")
