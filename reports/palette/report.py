@@ -90,7 +90,9 @@ def picture(rows, sample):
                   ls=("-", "--")[index // len(COLOURS)])
     axes.set(xlabel="bits a number, scales and tables counted", ylabel="dB above the bound",
              title=f"Distance to the bound: {sample} numbers")
-    axes.set_ylim(0, min(20, axes.get_ylim()[1]))
+    heights = [height for line in axes.lines for height in line.get_ydata()]
+    low = max(0, min(heights) - 1)
+    axes.set_ylim(low, min(low + 16, max(heights) + 1))
     axes.set_xlim(1, WIDEST)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", frameon=False)
