@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -257,16 +259,33 @@ def _run_app() -> NoReturn:
         sys.exit(mistake.exit_code)
 
 
+def _open_streams() -> None:
+    """Streams that take whatever is written: a letter that a terminal lacks is a question mark."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the command
+            nothing = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+            setattr(sys, name, nothing)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    """Let go of what could not be written, or Python would try again at exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line: errors for people in one line, exit code 2."""
+    _open_streams()
     try:
         _run_app()
     except MpsearchError as error:
         shell.fail(str(error))
-    except BrokenPipeError:
-        # Whoever read the output has enough of it; nothing is left to be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has enough of it
+        _drop_output()
         sys.exit(1)
     except OSError as error:
+        _drop_output()
         place = f" {error.filename}" if error.filename else ""
         shell.fail(f"the system refused{place}: {error.strerror or error}")

@@ -29,16 +29,24 @@ Tables = Sequence[Grid | str]
 
 
 def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
-    """Print *data* as one JSON object, or *tables* for a person, on standard output."""
+    """Print *data* as one JSON object, or *tables* for a person, on standard output.
+
+    All of it is handed over on return: whoever cannot take it raises here, not at exit.
+    """
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     if as_json:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
-        return
-    rule = "─" if (sys.stdout.encoding or "").lower().startswith("utf") else "-"
-    styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        text = json.dumps(data, ensure_ascii=not unicode, allow_nan=False)
+    else:
+        styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        text = "\n".join(_lines(tables, styled, "─" if unicode else "-"))
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _lines(tables: Tables, styled: bool, rule: str) -> Iterator[str]:
+    """Nothing is ever cut: a table wider than the terminal wraps there."""
     for part in tables:
-        # Nothing is ever cut: a table wider than the terminal wraps there.
-        lines = [part] if isinstance(part, str) else part.lines(styled=styled, rule=rule)
-        sys.stdout.write("\n".join(lines) + "\n")
+        yield from [part] if isinstance(part, str) else part.lines(styled=styled, rule=rule)
 
 
 def notes(lines: Sequence[str]) -> None:

@@ -1,8 +1,6 @@
 """Help, mistakes on the command line, and what a terminal or a pipe gets."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 from rich.console import Console
@@ -72,15 +70,3 @@ def test_a_terminal_of_80_columns_gets_every_column(tool, measured_digits, few, 
 def plain(text):
     """*text* without the codes of bold letters."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
-def test_a_reader_that_has_seen_enough_is_no_error(measured_digits):
-    program = "from mpsearch.cli import main; main()"
-    shown = subprocess.Popen([sys.executable, "-c", program, "show", "policy.json"],
-                             cwd=measured_digits, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             text=True)
-    shown.stdout.close()
-    err = shown.stderr.read()
-    shown.stderr.close()
-    shown.wait()
-    assert err == ""
