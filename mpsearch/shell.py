@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mpsearch.core import io
 from mpsearch.core.budget import Budget
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mpsearch.workspace import Workspace
 
 Tables = Sequence[Grid | str]
+T = TypeVar("T")
 
 
 def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
@@ -144,24 +145,29 @@ def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) 
     from mpsearch.report.front import save_front
 
     save_front(front, path)
-    if not picture:
-        return [path]
-    from mpsearch.report.style import drawn
+    return [path, *(_pictures(front, stem, _draw_front) if picture else [])]
 
-    pictures = drawn(front, stem)
-    if pictures is None:
-        from mpsearch.report.picture import draw
 
-        pictures = draw(front, stem)
-    return [path, *pictures]
+def _draw_front(front: Front, stem: Path) -> list[Path]:
+    from mpsearch.report.picture import draw
+
+    return draw(front, stem)
 
 
 def _surface_files(surface: Surface, stem: Path) -> list[Path]:
-    from mpsearch.report.style import drawn
     from mpsearch.report.surface import draw_surface, save_surface
 
-    save_surface(surface, f"{stem}.json")
-    return [Path(f"{stem}.json"), *(drawn(surface, stem) or draw_surface(surface, stem))]
+    path = Path(f"{stem}.json")
+    save_surface(surface, path)
+    return [path, *_pictures(surface, stem, draw_surface)]
+
+
+def _pictures(shown: T, stem: Path, draw: Callable[[T, Path], list[Path]]) -> list[Path]:
+    """The pictures at *stem*, drawn where they are not there already."""
+    from mpsearch.report.style import drawn
+
+    known = drawn(shown, stem)
+    return draw(shown, stem) if known is None else known
 
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
