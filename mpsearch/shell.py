@@ -342,7 +342,7 @@ def quantizers(name: str | None) -> tuple[dict[str, Any], Tables]:
     """
     if name is not None:
         raise BadInput(f"--quantizers lists all kinds of formats: leave out '{name}'")
-    from mpsearch.report.kinds import kinds_data, kinds_grid
+    from mpsearch.report.kinds import kinds_data, kinds_tables
 
     data = kinds_data()
-    return data, [kinds_grid(data)]
+    return data, kinds_tables(data)
