@@ -29,9 +29,8 @@ _INTERRUPTED = 130  # what a shell makes of Ctrl-C
 _PATH = click.Path(path_type=Path)
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-MODEL = click.option(
-    "--model", "-m", help="timm name, package.module:function or file.py:function; the embedded "
-    f"digits model ({DEFAULT_MODEL}), or the policy's own, if none is given.")
+_MODEL = "timm name, package.module:function or file.py:function; by default the "
+MODEL = click.option("--model", "-m", help=f"{_MODEL}embedded digits model ({DEFAULT_MODEL}).")
 WEIGHTS = click.option(
     "--weights", help="Weights of the model: .safetensors or .pth, read without running pickled "
     "code.")
@@ -55,7 +54,8 @@ MEMORY = click.option("--memory", default="2GiB",
                       callback=lambda _context, _option, text: shell.parse_bytes(text))
 JOBS = click.option("--jobs", "-j", default=1,
                     help="Processes that score layers side by side; each loads the model.")
-WORKSPACE = click.option("--workspace", default=DEFAULT, help="Folder of measured products.")
+WORKSPACE = click.option("--workspace", default=DEFAULT, metavar="PATH",
+                         help="Folder of measured products.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
@@ -184,9 +184,10 @@ def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured:
 
 @app.command()
 @options(
-    click.option("--policy", "-p", type=_PATH, required=True, help="Policy file."), MODEL, WEIGHTS,
-    DATA, click.option("--backend", default="simulated",
-                       help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
+    click.option("--policy", "-p", type=_PATH, required=True, help="Policy file."),
+    click.option("--model", "-m", help=f"{_MODEL}policy's own."), WEIGHTS, DATA,
+    click.option("--backend", default="simulated",
+                 help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
     click.option("--evaluation-samples", type=int,
                  help="Held-out samples; by default as many as the policy was measured on."),
     click.option("--batch-size", type=int, help="Samples a batch."), WORKSPACE, JSON)
@@ -217,7 +218,7 @@ def show(*, policy: Path, against: Path | None, why: str | None, workspace: str,
     """Show why each layer got its bits.
 
     Its share of the predicted loss, what the next bits would buy, which scheme came second, and
-    what more of each budget would save.
+    what more of each budget would save. POLICY is a file that `allocate` wrote.
     """
     from mpsearch.core.types import Policy
     from mpsearch.workspace import Workspace

@@ -23,6 +23,22 @@ def test_help_of_a_command_speaks_of_its_options(tool, tmp_path, command):
     assert ran.code == 0
     assert "--json" in ran.out
     assert "list[str]" not in ran.out, "a value is called by what it is"
+    assert "--workspace TEXT" not in ran.out
+
+
+@pytest.mark.parametrize(("command", "default"), [
+    ("measure", "the embedded digits model"), ("allocate", "the embedded digits model"),
+    ("pareto", "the embedded digits model"), ("run", "the policy's own")])
+def test_help_tells_each_command_its_own_default_model(tool, tmp_path, command, default):
+    told = " ".join(tool(command, "--help", cwd=tmp_path).out.split())
+    others = {"the embedded digits model", "the policy's own"} - {default}
+    assert f"by default {default}" in told
+    assert not any(other in told for other in others)
+
+
+@pytest.mark.parametrize(("command", "argument"), [("show", "POLICY is "), ("spaces", "NAME is ")])
+def test_help_says_what_an_argument_is(tool, tmp_path, command, argument):
+    assert argument in tool(command, "--help", cwd=tmp_path).out
 
 
 @pytest.mark.parametrize("arguments", [
