@@ -1,9 +1,9 @@
 """Help, mistakes on the command line, and what a terminal or a pipe gets."""
 
+import io
 import re
 
 import pytest
-from rich.console import Console
 
 COMMANDS = ("measure", "allocate", "pareto", "run", "show", "spaces")
 
@@ -68,12 +68,20 @@ def test_a_pipe_gets_no_colours_and_whole_tables(tool, measured_digits, few):
     assert "blocks.5.attn.matmul_1" in tool("show", "policy.json", cwd=measured_digits).out
 
 
+class Terminal(io.StringIO):
+    """Standard output that a person looks at."""
+
+    def isatty(self):
+        return True
+
+
 def test_a_terminal_of_80_columns_gets_every_column(tool, measured_digits, few, monkeypatch):
     """No column, number or letter of a heading goes missing."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(Console, "is_terminal", property(lambda _self: True))
-    monkeypatch.setattr(Console, "is_dumb_terminal", property(lambda _self: False))
-    out = plain(tool("allocate", "--budget", "4.5bpw", *few, cwd=measured_digits).out)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(io, "StringIO", Terminal)
+    told = tool("allocate", "--budget", "4.5bpw", *few, cwd=measured_digits).out
+    out = plain(told)
+    assert out != told, "what stands out is bold"
     letters = "".join(out.split())
     for number in ("4.500bits", "2.274", "8.274"):
         assert number in letters, out
