@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
+from mpsearch.cost.costs import COSTS
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
 from mpsearch.steps.tables import load_table, save_table, table_key, without_samples
@@ -47,8 +48,7 @@ class Measured:
 
     @cached_property
     def _costs(self) -> dict[str, ScoreTable]:
-        return {name: plugins.load("cost", name)(self.record.space)
-                for name in plugins.BUILTIN["cost"]}
+        return {name: cost(self.record.space) for name, cost in COSTS.items()}
 
 
 def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, *,
