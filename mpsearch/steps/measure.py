@@ -71,6 +71,7 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     tables = {name: load_table(workspace, table_key(key, name, objects[name]), samples=samples)
               for name in estimators}
     missing = {name: objects[name] for name, table in tables.items() if table is None}
+    fresh = record is None
     if record is not None and missing:
         check(Measured(key=key, record=record))
     found: dict[str, ScoreTable] = {}
@@ -78,7 +79,8 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     if record is None or missing:
         _require_data(session, missing)
         record, study = _prepared(session, progress)
-        check(Measured(key=key, record=record))
+        if fresh:
+            check(Measured(key=key, record=record))
         found, done = _measure(session, study, missing, progress)
     known = {name: table for name, table in tables.items() if table is not None}
     found = found if samples else {name: without_samples(each) for name, each in found.items()}
