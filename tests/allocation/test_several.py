@@ -237,6 +237,27 @@ def test_the_summit_is_that_of_a_linear_program(seed):
     assert (values + slopes @ prices).min() == pytest.approx(height)
 
 
+def test_planes_that_rounding_makes_one_end_the_climb(monkeypatch):
+    """What was bounded until then stands; nothing is asked for at a made-up summit."""
+    losses, costs, limits = networks(12, 4, 3)
+    space, summit, asked = Space.of(Table.of(losses, costs, limits)), Master.summit, []
+    whole = priced(space)
+
+    def singular(_matrix):
+        raise np.linalg.LinAlgError
+
+    def cut(master):
+        asked.append(1)
+        if len(asked) == 3:
+            monkeypatch.setattr(np.linalg, "inv", singular)
+        return summit(master)
+
+    monkeypatch.setattr(Master, "summit", cut)
+    found = priced(space)
+    assert len(asked) == 3
+    assert 0 < found.low < whole.low
+
+
 def test_limits_are_lowered_to_what_costs_can_add_up_to():
     losses = np.array([[0.0, 1.0], [0.0, 1.0]])
     costs = np.array([[[8.0, 4.0], [12.0, 4.0]], [[0.5, 0.0], [3.0, 1.0]]])
