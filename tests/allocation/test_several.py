@@ -237,6 +237,17 @@ def test_the_summit_is_that_of_a_linear_program(seed):
     assert (values + slopes @ prices).min() == pytest.approx(height)
 
 
+def test_a_space_within_spaces_is_rounded_once():
+    """Its value is as exact after hundreds of splits as after one."""
+    losses, costs, limits = networks(600, 3, 5)
+    root = space = Space.of(Table.of(losses, costs, limits))
+    pick = np.random.default_rng(0).integers(0, 3, 600)
+    for count in range(599, 0, -1):
+        space = space.only(np.arange(count), np.ones((count, 3), dtype=bool), pick[:count + 1])
+        decided = np.arange(count, 600)
+        assert space.value == math.fsum(root.losses[decided, pick[decided]])
+
+
 def test_planes_that_rounding_makes_one_end_the_climb(monkeypatch):
     """What was bounded until then stands; nothing is asked for at a made-up summit."""
     losses, costs, limits = networks(12, 4, 3)
