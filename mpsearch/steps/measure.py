@@ -61,9 +61,11 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     costs before anything is measured, and may raise.
 
     Raises:
-        BadInput: anything wrong with the model, data or space; an estimator that needs data and
-            has none.
+        BadInput: anything wrong with the model, data or space; no estimator, or one that needs
+            data and has none.
     """
+    if not estimators:
+        raise BadInput("name at least one estimator, such as kl_probe: there is nothing to measure")
     estimators = list(dict.fromkeys(plugins.canonical("estimator", each) for each in estimators))
     objects = {name: plugins.make("estimator", name) for name in estimators}
     key, workspace = session.key, session.workspace
