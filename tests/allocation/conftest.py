@@ -72,6 +72,16 @@ def _against_brute_force(allocator, problem):
     return [(selection, least)]
 
 
+def _check_undominated(undominated):
+    """Which of five entries of a loss and one or two costs no other one matches."""
+    loss = np.array([3.0, 1.0, 1.0, 2.0, 0.5])
+    one = np.array([1, 2, 2, 5, 5])[:, None, None]
+    assert undominated(loss, one).tolist() == [0, 1, 4]
+    two = np.concatenate([one, np.array([0, 0, 0, 0, 1])[:, None, None]], axis=1)
+    assert undominated(loss, two).tolist() == [0, 1, 3, 4]
+    assert undominated(loss[:0], two[:0]).tolist() == []
+
+
 def _program(problem):
     """The same for one budget of whole numbers: least loss for every amount of cost."""
     costs = [(row - row.min()).astype(int) for row in problem.costs[0]]
@@ -161,6 +171,11 @@ def coupled_problem():
 @pytest.fixture(scope="session")
 def check():
     return _check
+
+
+@pytest.fixture(scope="session")
+def check_undominated():
+    return _check_undominated
 
 
 @pytest.fixture(scope="session")
