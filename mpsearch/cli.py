@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,9 +29,8 @@ _INTERRUPTED = 130  # what a shell makes of Ctrl-C
 _PATH = click.Path(path_type=Path)
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-MODEL = click.option(
-    "--model", "-m", help="timm name, package.module:function or file.py:function; the embedded "
-    f"digits model ({DEFAULT_MODEL}), or the policy's own, if none is given.")
+_MODEL = "timm name, package.module:function or file.py:function; by default the "
+MODEL = click.option("--model", "-m", help=f"{_MODEL}embedded digits model ({DEFAULT_MODEL}).")
 WEIGHTS = click.option(
     "--weights", help="Weights of the model: .safetensors or .pth, read without running pickled "
     "code.")
@@ -53,7 +54,8 @@ MEMORY = click.option("--memory", default="2GiB",
                       callback=lambda _context, _option, text: shell.parse_bytes(text))
 JOBS = click.option("--jobs", "-j", default=1,
                     help="Processes that score layers side by side; each loads the model.")
-WORKSPACE = click.option("--workspace", default=DEFAULT, help="Folder of measured products.")
+WORKSPACE = click.option("--workspace", default=DEFAULT, metavar="PATH",
+                         help="Folder of measured products.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 
 
@@ -182,9 +184,10 @@ def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured:
 
 @app.command()
 @options(
-    click.option("--policy", "-p", type=_PATH, required=True, help="Policy file."), MODEL, WEIGHTS,
-    DATA, click.option("--backend", default="simulated",
-                       help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
+    click.option("--policy", "-p", type=_PATH, required=True, help="Policy file."),
+    click.option("--model", "-m", help=f"{_MODEL}policy's own."), WEIGHTS, DATA,
+    click.option("--backend", default="simulated",
+                 help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
     click.option("--evaluation-samples", type=int,
                  help="Held-out samples; by default as many as the policy was measured on."),
     click.option("--batch-size", type=int, help="Samples a batch."), WORKSPACE, JSON)
@@ -215,7 +218,7 @@ def show(*, policy: Path, against: Path | None, why: str | None, workspace: str,
     """Show why each layer got its bits.
 
     Its share of the predicted loss, what the next bits would buy, which scheme came second, and
-    what more of each budget would save.
+    what more of each budget would save. POLICY is a file that `allocate` wrote.
     """
     from mpsearch.core.types import Policy
     from mpsearch.workspace import Workspace
@@ -257,16 +260,33 @@ def _run_app() -> NoReturn:
         sys.exit(mistake.exit_code)
 
 
+def _open_streams() -> None:
+    """Streams that take whatever is written: a letter that a terminal lacks is a question mark."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the command
+            nothing = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+            setattr(sys, name, nothing)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    """Let go of what could not be written, or Python would try again at exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line: errors for people in one line, exit code 2."""
+    _open_streams()
     try:
         _run_app()
     except MpsearchError as error:
         shell.fail(str(error))
-    except BrokenPipeError:
-        # Whoever read the output has enough of it; nothing is left to be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has enough of it
+        _drop_output()
         sys.exit(1)
     except OSError as error:
+        _drop_output()
         place = f" {error.filename}" if error.filename else ""
         shell.fail(f"the system refused{place}: {error.strerror or error}")

@@ -53,10 +53,6 @@ BUILTIN: dict[str, dict[str, str]] = {
         "sqnr": "mpsearch.metrics:noise",
         "ssim": "mpsearch.metrics:dissimilarity",
     },
-    "cost": {
-        "size": "mpsearch.cost.size:size",
-        "bops": "mpsearch.cost.bops:bops",
-    },
     "allocator": {
         "ilp": "mpsearch.allocation.ilp:Ilp",
         "hull": "mpsearch.allocation.hull:Hull",

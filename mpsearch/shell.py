@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mpsearch.core import io
 from mpsearch.core.budget import Budget
@@ -26,19 +26,28 @@ if TYPE_CHECKING:
     from mpsearch.workspace import Workspace
 
 Tables = Sequence[Grid | str]
+T = TypeVar("T")
 
 
 def answer(data: Mapping[str, Any], as_json: bool, tables: Tables) -> None:
-    """Print *data* as one JSON object, or *tables* for a person, on standard output."""
+    """Print *data* as one JSON object, or *tables* for a person, on standard output.
+
+    All of it is handed over on return: whoever cannot take it raises here, not at exit.
+    """
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     if as_json:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
-        return
-    rule = "─" if (sys.stdout.encoding or "").lower().startswith("utf") else "-"
-    styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        text = json.dumps(data, ensure_ascii=not unicode, allow_nan=False)
+    else:
+        styled = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        text = "\n".join(_lines(tables, styled, "─" if unicode else "-"))
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _lines(tables: Tables, styled: bool, rule: str) -> Iterator[str]:
+    """Nothing is ever cut: a table wider than the terminal wraps there."""
     for part in tables:
-        # Nothing is ever cut: a table wider than the terminal wraps there.
-        lines = [part] if isinstance(part, str) else part.lines(styled=styled, rule=rule)
-        sys.stdout.write("\n".join(lines) + "\n")
+        yield from [part] if isinstance(part, str) else part.lines(styled=styled, rule=rule)
 
 
 def notes(lines: Sequence[str]) -> None:
@@ -136,24 +145,29 @@ def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) 
     from mpsearch.report.front import save_front
 
     save_front(front, path)
-    if not picture:
-        return [path]
-    from mpsearch.report.style import drawn
+    return [path, *(_pictures(front, stem, _draw_front) if picture else [])]
 
-    pictures = drawn(front, stem)
-    if pictures is None:
-        from mpsearch.report.picture import draw
 
-        pictures = draw(front, stem)
-    return [path, *pictures]
+def _draw_front(front: Front, stem: Path) -> list[Path]:
+    from mpsearch.report.picture import draw
+
+    return draw(front, stem)
 
 
 def _surface_files(surface: Surface, stem: Path) -> list[Path]:
-    from mpsearch.report.style import drawn
     from mpsearch.report.surface import draw_surface, save_surface
 
-    save_surface(surface, f"{stem}.json")
-    return [Path(f"{stem}.json"), *(drawn(surface, stem) or draw_surface(surface, stem))]
+    path = Path(f"{stem}.json")
+    save_surface(surface, path)
+    return [path, *_pictures(surface, stem, draw_surface)]
+
+
+def _pictures(shown: T, stem: Path, draw: Callable[[T, Path], list[Path]]) -> list[Path]:
+    """The pictures at *stem*, drawn where they are not there already."""
+    from mpsearch.report.style import drawn
+
+    known = drawn(shown, stem)
+    return draw(shown, stem) if known is None else known
 
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
@@ -328,7 +342,7 @@ def quantizers(name: str | None) -> tuple[dict[str, Any], Tables]:
     """
     if name is not None:
         raise BadInput(f"--quantizers lists all kinds of formats: leave out '{name}'")
-    from mpsearch.report.kinds import kinds_data, kinds_grid
+    from mpsearch.report.kinds import kinds_data, kinds_tables
 
     data = kinds_data()
-    return data, [kinds_grid(data)]
+    return data, kinds_tables(data)

@@ -98,6 +98,11 @@ def test_canonical_settings_are_ordered_and_not_the_defaults():
         "gauss_newton(factored=False)")
 
 
+def test_costs_are_no_plug_ins():
+    """A budget must know a cost's unit: an announced one would be listed and never used."""
+    assert "cost" not in plugins.BUILTIN
+
+
 def test_names_are_sorted():
     for kind, known in plugins.BUILTIN.items():
         assert plugins.names(kind) == sorted(known)
@@ -106,6 +111,6 @@ def test_names_are_sorted():
 def test_listing_names_and_choosing_an_allocator_import_no_torch():
     program = ("import sys; from mpsearch import plugins; "
                "[plugins.names(kind) for kind in plugins.BUILTIN]; "
-               "plugins.load('allocator', 'ilp'); plugins.load('cost', 'size'); "
+               "plugins.load('allocator', 'ilp'); import mpsearch.cost.costs; "
                "assert not {'torch', 'timm'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", program], check=True)

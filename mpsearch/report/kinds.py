@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, Field, fields
+from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mpsearch.core.formats import Format, registry
 from mpsearch.core.formats.base import widths_text
-from mpsearch.report.grid import Grid, words
+from mpsearch.report.grid import Grid, shown, words
 
+_WIDTH, _INDENT = 80, "    "
 _OF_EVERY_KIND = ("kind", "bits", "granularity")
 
 
@@ -18,14 +20,30 @@ def kinds_data() -> dict[str, Any]:
     return {kind: _data(registry.format_class(kind)) for kind in registry.kinds()}
 
 
-def kinds_grid(data: dict[str, Any]) -> Grid:
-    """A row a kind: widths, who may share a scale in weights and activations, and settings."""
-    return Grid(
-        title="Quantizers", columns=words(
-            "kind", "bits", "weights", "activations", "settings", "what it is", "source"),
-        rows=tuple((kind, widths_text(tuple(own["bits"])), _listed(own["weights"]),
-                    _listed(own["activations"]), ", ".join(map(_setting, own["settings"].items())),
-                    own["summary"], own["source"]) for kind, own in data.items()))
+def kinds_tables(data: dict[str, Any]) -> tuple[Grid | str, ...]:
+    """A table with a row a kind, and below it a few lines on each, all within 80 columns.
+
+    The table tells the range of widths, and who may share a scale in weights and activations; the
+    lines what the kind is, all its widths, its settings and its source.
+    """
+    grid = Grid(title="Quantizers", columns=words("kind", "bits", "weights", "activations"),
+                rows=tuple((kind, _range(own["bits"]), _listed(own["weights"]),
+                            _listed(own["activations"])) for kind, own in data.items()))
+    return (grid, *("\n" + "\n".join(_told(kind, own)) for kind, own in data.items()))
+
+
+def _told(kind: str, own: dict[str, Any]) -> list[str]:
+    settings = ", ".join(map(_setting, own["settings"].items()))
+    told = {"bits": widths_text(tuple(own["bits"])), "settings": settings, "source": own["source"]}
+    parts = [own["summary"], *(f"{name}: {text}" for name, text in told.items() if text)]
+    return [shown(kind), *(line for part in parts for line in wrap(
+        shown(part), _WIDTH, initial_indent=_INDENT, subsequent_indent=2 * _INDENT,
+        break_long_words=False, break_on_hyphens=False))]
+
+
+def _range(bits: list[float]) -> str:
+    low, high = min(bits), max(bits)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _data(cls: type[Format]) -> dict[str, Any]:

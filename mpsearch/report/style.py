@@ -31,6 +31,8 @@ _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
 }
+_ENDS = {"png": b"IEND\xaeB`\x82", "svg": b"</svg>"}
+"""What a whole file ends with: the last chunk with its checksum, the closing tag."""
 _PLAIN = (1e-4, 1e5)
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -42,12 +44,20 @@ def mark_of(numbers: Any) -> str:
 
 
 def drawn(numbers: Any, stem: Path) -> list[Path] | None:
-    """The files of a picture that stands there already and shows *numbers*; None if none does."""
+    """The files of a picture that stands there already and shows *numbers*; None if none does.
+
+    A file that was cut short is no picture.
+    """
     paths, mark = paths_of(stem), mark_of(numbers).encode()
     try:
-        return paths if all(mark in path.read_bytes() for path in paths) else None
+        return paths if all(_shows(path, mark) for path in paths) else None
     except OSError:
         return None
+
+
+def _shows(path: Path, mark: bytes) -> bool:
+    content = path.read_bytes()
+    return mark in content and content.rstrip().endswith(_ENDS[path.suffix.removeprefix(".")])
 
 
 def paths_of(stem: Path) -> list[Path]:

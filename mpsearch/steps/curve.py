@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from mpsearch.steps.measurement import Measurement
 from mpsearch.steps.request import Request
 from mpsearch.workspace import Workspace, digest
 
+_TIME = "time_limit_s"
+"""The setting of allocators whose answer depends on how fast the machine is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
@@ -33,7 +36,8 @@ class Solved:
 class Curve:
     """Best choices over sizes, by the losses of *estimator* and the allocator of that name.
 
-    With a *workspace* what was solved is kept there: the same curve is behind every budget.
+    With a *workspace* what was solved is kept there: the same curve is behind every budget. What
+    an allocator of another package answers is not, as it may change with nothing here to tell.
     """
 
     measured: Measured
@@ -52,18 +56,18 @@ class Curve:
         problem = Problem.from_tables(self.losses, [size], [math.inf])
         low, high = problem.floor(0), problem.ceiling(0)
         limits = sorted({*np.linspace(low, high, points).tolist(), *sizes})
-        key = digest({"version": version_of("mpsearch"), "allocator": self.allocator,
-                      "losses": self.losses.values, "sizes": size.values, "limits": limits})
-        known = self.workspace and self.workspace.load("curves", key, Solved)
-        if known:
-            return list(known.choices)
-        from mpsearch.allocation.front import front as solve_front
-
         allocator = plugins.load("allocator", self.allocator)()
-        found = [each.choice for each in solve_front(problem, 0, limits, allocator)]
-        if self.workspace:
-            self.workspace.save("curves", key, Solved(choices=tuple(found)))
-        return found
+        if self.workspace is None or self.allocator not in plugins.BUILTIN["allocator"]:
+            return list(_solved(problem, limits, allocator)[0].choices)
+        settings = {"name": self.allocator, **asdict(allocator)}
+        key = digest({"version": version_of("mpsearch"), "allocator": settings,
+                      "losses": self.losses.values, "sizes": size.values, "limits": limits})
+        known = self.workspace.load("curves", key, Solved)
+        if known is None:
+            known, proven = _solved(problem, limits, allocator)
+            if proven or _TIME not in settings:  # else another run may find better ones
+                self.workspace.save("curves", key, known)
+        return list(known.choices)
 
     def totals(self, choice: Choice) -> Totals:
         """Size, BOPs and predicted loss of *choice*."""
@@ -99,3 +103,12 @@ class Curve:
         totals = self.totals(choice)
         return FrontPoint(bits_per_weight=totals.bits_per_weight, size_bits=totals.size_bits,
                           file_bytes=totals.file_bytes, predicted_loss=totals.predicted_loss)
+
+
+def _solved(problem: Problem, limits: Sequence[float], allocator: Any) -> tuple[Solved, bool]:
+    """The best choices within the *limits*, and whether each is proven to be that."""
+    from mpsearch.allocation.front import front
+
+    found = front(problem, 0, limits, allocator)
+    return (Solved(choices=tuple(each.choice for each in found)),
+            all(each.status == "optimal" for each in found))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
+from mpsearch.cost.costs import COSTS
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
 from mpsearch.steps.tables import load_table, save_table, table_key, without_samples
@@ -47,8 +48,7 @@ class Measured:
 
     @cached_property
     def _costs(self) -> dict[str, ScoreTable]:
-        return {name: plugins.load("cost", name)(self.record.space)
-                for name in plugins.BUILTIN["cost"]}
+        return {name: cost(self.record.space) for name, cost in COSTS.items()}
 
 
 def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, *,
@@ -61,9 +61,11 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     costs before anything is measured, and may raise.
 
     Raises:
-        BadInput: anything wrong with the model, data or space; an estimator that needs data and
-            has none.
+        BadInput: anything wrong with the model, data or space; no estimator, or one that needs
+            data and has none.
     """
+    if not estimators:
+        raise BadInput("name at least one estimator, such as kl_probe: there is nothing to measure")
     estimators = list(dict.fromkeys(plugins.canonical("estimator", each) for each in estimators))
     objects = {name: plugins.make("estimator", name) for name in estimators}
     key, workspace = session.key, session.workspace
@@ -71,6 +73,7 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     tables = {name: load_table(workspace, table_key(key, name, objects[name]), samples=samples)
               for name in estimators}
     missing = {name: objects[name] for name, table in tables.items() if table is None}
+    fresh = record is None
     if record is not None and missing:
         check(Measured(key=key, record=record))
     found: dict[str, ScoreTable] = {}
@@ -78,7 +81,8 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     if record is None or missing:
         _require_data(session, missing)
         record, study = _prepared(session, progress)
-        check(Measured(key=key, record=record))
+        if fresh:
+            check(Measured(key=key, record=record))
         found, done = _measure(session, study, missing, progress)
     known = {name: table for name, table in tables.items() if table is not None}
     found = found if samples else {name: without_samples(each) for name, each in found.items()}

@@ -34,8 +34,7 @@ class Correction:
     or 2 where that predicts a left-out policy clearly better, and increasing where it was fitted.
     *spread* is the standard error of its residuals, a 95 % interval reaches *quantile* of them to
     each side, and *noise* is the relative standard error that the choice of samples gives to a
-    measured KL. *accuracy* goes on
-    from KL to the fall of accuracy; None without labels.
+    measured KL. *accuracy* goes on from KL to the fall of accuracy; None without labels.
     """
 
     coefficients: tuple[float, ...]

@@ -18,7 +18,7 @@ from mpsearch.core.tolerance import Tolerance, Tolerated
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.bisection import smallest
 from mpsearch.steps.choice import Choice, runnable, totals_of
-from mpsearch.steps.limits import row_of, rows
+from mpsearch.steps.limits import Row, row_of, rows
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.measurement import Measurement, Split, measure_policies
 from mpsearch.steps.relaxed import require_together
@@ -65,7 +65,8 @@ def tolerate(session: Session, measured: Measured, estimator: str, budgets: Sequ
     answer. What ran before, in this search or another one, is taken from the workspace.
 
     Raises:
-        Infeasible: not even the dearest policy within the budgets stays within the tolerance.
+        Infeasible: not even the dearest policy within the budgets stays within the tolerance, or
+            there is none.
         Unsupported: scores that do not compare between layers, and so give no front.
         BadInput: a tolerance on accuracy without labels.
     """
@@ -74,13 +75,12 @@ def tolerate(session: Session, measured: Measured, estimator: str, budgets: Sequ
         raise Unsupported(f"the scores of {estimator} compare within a family of layers only: a "
                           "tolerance needs another estimator")
     limited = rows(budgets, measured)
-    require_together(limited)
     cost = measured.costs()[wanted.minimise]
     problem = Problem.from_tables(losses, [cost, *(row.table for row in limited)],
                                   [math.inf, *(row.limit for row in limited)])
     solve = plugins.load("allocator", allocator)()
     search = _Search(session=session, measured=measured, problem=problem, solve=solve,
-                     wanted=wanted, progress=progress)
+                     wanted=wanted, budgets=limited, progress=progress)
     selection = search.answer()
     row = row_of(_exactly(measured, wanted.minimise, selection.costs[0]), measured)
     return Allocation(
@@ -99,6 +99,7 @@ class _Search:
     problem: Problem
     solve: Any
     wanted: Wanted
+    budgets: Sequence[Row]
     progress: ProgressBar
     ran: dict[Choice, Measurement] = field(default_factory=dict)
     solved: dict[int, Selection] = field(default_factory=dict)
@@ -122,6 +123,7 @@ class _Search:
             selection = self.solve(self.problem.limited(0, limit))
         except Infeasible:  # so little of this cost leaves too much of another one
             if index == POINTS - 1:
+                require_together(self.budgets)  # says which to raise, and how far
                 raise
             return False
         self.solved[index] = selection

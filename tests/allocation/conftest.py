@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mpsearch.allocation.interactions import Pair
 from mpsearch.allocation.problem import Problem
+from mpsearch.core.errors import Infeasible
 
 
 @st.composite
@@ -45,6 +46,40 @@ def _brute_force(problem):
     choices = itertools.product(*(range(row.size) for row in problem.losses))
     return min((problem.objective(choice) for choice in choices if problem.meets(choice)),
                default=None)
+
+
+def _check(problem, selection):
+    """What a selection says of itself."""
+    assert problem.meets(selection.choice)
+    assert selection.objective == problem.objective(selection.choice)
+    assert selection.costs == problem.spent(selection.choice)
+    assert selection.bound <= selection.objective
+
+
+def _against_brute_force(allocator, problem):
+    """What an allocator answers, checked, and the least objective, in a list.
+
+    The list is empty where there is no choice, and the allocator said so.
+    """
+    least = _brute_force(problem)
+    if least is None:
+        with pytest.raises(Infeasible):
+            allocator(problem)
+        return []
+    selection = allocator(problem)
+    _check(problem, selection)
+    assert selection.objective >= least
+    return [(selection, least)]
+
+
+def _check_undominated(undominated):
+    """Which of five entries of a loss and one or two costs no other one matches."""
+    loss = np.array([3.0, 1.0, 1.0, 2.0, 0.5])
+    one = np.array([1, 2, 2, 5, 5])[:, None, None]
+    assert undominated(loss, one).tolist() == [0, 1, 4]
+    two = np.concatenate([one, np.array([0, 0, 0, 0, 1])[:, None, None]], axis=1)
+    assert undominated(loss, two).tolist() == [0, 1, 3, 4]
+    assert undominated(loss[:0], two[:0]).tolist() == []
 
 
 def _program(problem):
@@ -131,6 +166,21 @@ def _coupled_problem(seed, *, sizes=None, pairs=True, factor=None, decades=4.0, 
 @pytest.fixture(scope="session")
 def coupled_problem():
     return _coupled_problem
+
+
+@pytest.fixture(scope="session")
+def check():
+    return _check
+
+
+@pytest.fixture(scope="session")
+def check_undominated():
+    return _check_undominated
+
+
+@pytest.fixture(scope="session")
+def against_brute_force():
+    return _against_brute_force
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 
 from mpsearch.allocation.hull import Hull
 from mpsearch.allocation.ilp import Ilp
-from mpsearch.allocation.knapsack import meeting
+from mpsearch.allocation.knapsack import branching, meeting, nearby
 from mpsearch.allocation.knapsack.branching import Search
 from mpsearch.allocation.knapsack.master import Master
 from mpsearch.allocation.knapsack.prices import priced
@@ -30,7 +30,10 @@ LOOPS = [meeting, *([import_module("mpsearch.allocation.knapsack.meeting_compile
 
 @st.composite
 def extremes(draw, most=5):
-    """Ties, duplicates, whole numbers up to 1e15, losses over hundreds of decades, tight limits."""
+    """Ties, whole numbers up to 1e15, losses over hundreds of decades, tight limits, short menus.
+
+    Where a group has fewer schemes, its losses are infinite.
+    """
     groups, schemes, budgets = (draw(st.integers(1, most)), draw(st.integers(1, 4)),
                                 draw(st.integers(2, 3)))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
@@ -50,7 +53,11 @@ def extremes(draw, most=5):
              "sparse": lambda: random.integers(0, 2, shape) * random.integers(0, 2, shape) * 7.0,
              "steps": lambda: random.integers(0, 9, shape) * 256.0}[draw(st.sampled_from(
                  ["ties", "huge", "fractions", "signed", "sparse", "steps"]))]()
-    pick = random.integers(0, schemes, groups)
+    sizes = random.integers(1, schemes, groups, endpoint=True) if draw(st.booleans()) else (
+        np.full(groups, schemes))
+    beyond = np.arange(schemes) >= sizes[:, None]
+    losses[beyond], costs[:, beyond] = np.inf, 0.0
+    pick = random.integers(0, sizes)
     limits = [math.fsum(table[np.arange(groups), pick]) + draw(st.sampled_from([0.0, 0.0, 0.7]))
               for table in costs]
     if draw(st.booleans()):
@@ -59,7 +66,10 @@ def extremes(draw, most=5):
 
 
 def problem_of(losses, costs, limits):
-    return Problem(losses=tuple(losses), costs=tuple(map(tuple, costs)), limits=tuple(limits),
+    there = np.isfinite(losses)
+    rows = [tuple(row[own] for row, own in zip(table, there, strict=True))
+            for table in (losses, *costs)]
+    return Problem(losses=rows[0], costs=tuple(rows[1:]), limits=tuple(limits),
                    metrics=tuple(f"cost{m}" for m in range(len(limits))))
 
 
@@ -91,12 +101,11 @@ def networks(groups, schemes, seed, *, sigma=0.0, fractions=False):
     return losses, costs, list(np.floor(low + np.array([0.4, 0.45]) * (high - low)))
 
 
-@settings(max_examples=300)
-@given(tables=extremes())
-def test_the_bound_holds_and_both_loops_agree(tables):
+def check_proof(tables, room):
+    """Bounds and choices of the search, with both loops, against a look at every choice."""
     table, least = Table.of(*tables), least_excess(*tables)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = [Search(Space.of(table), 1 << 12, 1e6, loops).run() for loops in LOOPS]
+        found = [Search(Space.of(table), room, 1e6, loops).run() for loops in LOOPS]
     for each in found:
         low, excess = (math.ldexp(value, -table.exponents[0]) if value < math.inf else value
                        for value in (each.low, each.excess))
@@ -109,25 +118,55 @@ def test_the_bound_holds_and_both_loops_agree(tables):
             assert each.pick.tolist() == found[0].pick.tolist()
             kept = left(table, each)
             assert kept.expand([0] * len(kept.problem.losses)).shape == each.pick.shape
+    return found[0]
+
+
+@settings(max_examples=300)
+@given(tables=extremes())
+def test_the_bound_holds_and_both_loops_agree(tables):
+    check_proof(tables, 1 << 12)
+
+
+def test_the_bound_holds_where_few_choices_are_looked_at_before_a_split(monkeypatch):
+    """The sizes of real problems, brought down to where all choices can be counted."""
+    monkeypatch.setattr(branching, "_LEVELS", tuple(range(1, 11)))
+    monkeypatch.setattr(branching, "_FEW", 0)
+    monkeypatch.setattr(branching, "_ALMOST", 1.0)
+    monkeypatch.setattr(nearby, "_MOST", 3)
+    halves, splits, proofs = Search._halves, [], []
+
+    def counted(*given):
+        found = halves(*given)
+        splits[-1] += len(found) > 1
+        return found
+
+    monkeypatch.setattr(Search, "_halves", counted)
+
+    @settings(max_examples=400)
+    @given(tables=extremes(most=6), pairs=st.sampled_from([1, 30, 1 << 22]),
+           room=st.sampled_from([4, 16, 1 << 16]))
+    def holds(tables, pairs, room):
+        monkeypatch.setattr(branching, "_PAIRS", pairs)
+        splits.append(0)
+        found = check_proof(tables, room)
+        if splits[-1]:
+            proofs.append(found.low >= found.excess * (1 - 1e-9))
+
+    holds()
+    assert len(proofs) >= 40, "too few examples were split to say anything"
+    assert max(splits) >= 10, "no example was split again and again"
+    assert sum(proofs) >= len(proofs) / 2, "a search that proves nothing has bounds that hold"
 
 
 @settings(max_examples=200)
 @given(tables=extremes(most=4))
-def test_hull_equals_brute_force(tables, brute_force):
+def test_hull_equals_brute_force(tables, against_brute_force):
     problem = problem_of(*tables)
-    least = brute_force(problem)
-    if least is None:
-        with pytest.raises(Infeasible):
-            Hull()(problem)
-        return
-    selection = Hull()(problem)
-    assert problem.meets(selection.choice)
-    assert selection.objective == problem.objective(selection.choice)
-    assert selection.bound <= least + 1e-12 * abs(least)
-    assert selection.objective >= least
-    if selection.status == "optimal":
-        unavoidable = math.fsum(row.min() for row in problem.losses)
-        assert selection.objective - least <= 1e-9 * (least - unavoidable) + 1e-13 * abs(least)
+    for selection, least in against_brute_force(Hull(), problem):
+        assert selection.bound <= least + 1e-12 * abs(least)
+        if selection.status == "optimal":
+            unavoidable = math.fsum(row.min() for row in problem.losses)
+            assert selection.objective - least <= 1e-9 * (least - unavoidable) + 1e-13 * abs(least)
 
 
 @pytest.mark.parametrize("budgets", [2, 3])
@@ -143,9 +182,12 @@ def test_it_proves_what_the_integer_program_finds(model_like, seed, budgets):
 @pytest.mark.parametrize(("sigma", "fractions"), [(0.0, False), (0.0, True), (1.5, False)])
 def test_hundreds_of_groups_are_proven(sigma, fractions):
     tables = networks(560, 12, 0, sigma=sigma, fractions=fractions)
-    selection = Hull(time_limit_s=0)(problem_of(*tables))
+    problem = problem_of(*tables)
+    selection = Hull(time_limit_s=0)(problem)
     assert selection.status == "optimal"
     assert not selection.note
+    if sigma:  # the one that branches
+        assert selection.objective == pytest.approx(Ilp()(problem).objective, rel=1e-9)
 
 
 def test_a_large_problem_has_the_objective_of_the_integer_program():
@@ -187,6 +229,38 @@ def test_the_summit_is_that_of_a_linear_program(seed):
     assert (values + slopes @ prices).min() == pytest.approx(height)
 
 
+def test_a_space_within_spaces_is_rounded_once():
+    """Its value is as exact after hundreds of splits as after one."""
+    losses, costs, limits = networks(600, 3, 5)
+    root = space = Space.of(Table.of(losses, costs, limits))
+    pick = np.random.default_rng(0).integers(0, 3, 600)
+    for count in range(599, 0, -1):
+        space = space.only(np.arange(count), np.ones((count, 3), dtype=bool), pick[:count + 1])
+        decided = np.arange(count, 600)
+        assert space.value == math.fsum(root.losses[decided, pick[decided]])
+
+
+def test_planes_that_rounding_makes_one_end_the_climb(monkeypatch):
+    """What was bounded until then stands; nothing is asked for at a made-up summit."""
+    losses, costs, limits = networks(12, 4, 3)
+    space, summit, asked = Space.of(Table.of(losses, costs, limits)), Master.summit, []
+    whole = priced(space)
+
+    def singular(_matrix):
+        raise np.linalg.LinAlgError
+
+    def cut(master):
+        asked.append(1)
+        if len(asked) == 3:
+            monkeypatch.setattr(np.linalg, "inv", singular)
+        return summit(master)
+
+    monkeypatch.setattr(Master, "summit", cut)
+    found = priced(space)
+    assert len(asked) == 3
+    assert 0 < found.low < whole.low
+
+
 def test_limits_are_lowered_to_what_costs_can_add_up_to():
     losses = np.array([[0.0, 1.0], [0.0, 1.0]])
     costs = np.array([[[8.0, 4.0], [12.0, 4.0]], [[0.5, 0.0], [3.0, 1.0]]])
@@ -207,6 +281,12 @@ def test_what_the_search_leaves_open_is_no_proof(monkeypatch):
     assert "integer program" in handed.note
     assert handed.objective == pytest.approx(Hull()(problem_of(
         losses, costs, limits)).objective, rel=1e-9)
+
+
+def test_nothing_left_open_is_a_problem_too():
+    table = Table.of(np.zeros((2, 1)), np.zeros((2, 2, 1)), [0.0, 0.0])
+    kept = left(table, searched(table))
+    assert kept.expand([0]).tolist() == [0, 0]
 
 
 def test_limits_that_exclude_each_other_are_told():

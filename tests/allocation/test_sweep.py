@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -35,13 +34,8 @@ def test_what_it_proves_holds(problems, brute_force, data, width):
         assert core.problem.objective(swept.choice) == least
 
 
-def test_partial_choices_that_others_match_are_dropped():
-    loss = np.array([3.0, 1.0, 1.0, 2.0, 0.5])
-    one = np.array([1, 2, 2, 5, 5])[:, None, None]
-    assert _undominated(loss, one).tolist() == [0, 1, 4]
-    two = np.concatenate([one, np.array([0, 0, 0, 0, 1])[:, None, None]], axis=1)
-    assert _undominated(loss, two).tolist() == [0, 1, 3, 4]
-    assert _undominated(loss[:0], one[:0]).tolist() == []
+def test_partial_choices_that_others_match_are_dropped(check_undominated):
+    check_undominated(_undominated)
 
 
 def test_it_finds_nothing_where_the_known_loss_is_least(model_like):

@@ -52,3 +52,8 @@ def test_a_rule_that_matched_nothing_is_a_note_each_time(tool, user, mine):
                  "weight_error", *mine, cwd=user)
     assert swept.code == 0
     assert swept.err.splitlines() == [f"note: {note}"]
+
+
+@pytest.mark.parametrize("empty", ["", " , "])
+def test_a_measurement_of_nothing_is_refused(refused, tmp_path, empty):
+    assert "at least one estimator" in refused("measure", "--estimator", empty, cwd=tmp_path)

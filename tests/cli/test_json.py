@@ -2,6 +2,7 @@
 
 import pytest
 
+from mpsearch.core.formats.base import widths_text
 from mpsearch.plugins import BUILTIN
 from mpsearch.spaces import shipped
 
@@ -83,6 +84,12 @@ def test_the_kinds_of_formats(tool, tmp_path):
     assert data["sparse24"]["activations"] == []
     told = tool("spaces", "--quantizers", cwd=tmp_path).out
     assert all(word in told for word in ("group:N", "symmetric = true", "threshold = 6.0", *data))
+    assert max(map(len, told.splitlines())) <= 80, "a terminal shows it as it is"
+    letters = "".join(told.split())
+    for own in data.values():
+        assert "".join((own["summary"] + "bits:" + widths_text(tuple(own["bits"]))).split()
+                       ) in letters
+        assert "".join(f"source: {own['source']}".split()) in letters
 
 
 def test_the_kinds_of_formats_are_not_those_of_one_space(refused, tmp_path):

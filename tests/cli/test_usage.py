@@ -1,11 +1,9 @@
 """Help, mistakes on the command line, and what a terminal or a pipe gets."""
 
+import io
 import re
-import subprocess
-import sys
 
 import pytest
-from rich.console import Console
 
 COMMANDS = ("measure", "allocate", "pareto", "run", "show", "spaces")
 
@@ -25,6 +23,22 @@ def test_help_of_a_command_speaks_of_its_options(tool, tmp_path, command):
     assert ran.code == 0
     assert "--json" in ran.out
     assert "list[str]" not in ran.out, "a value is called by what it is"
+    assert "--workspace TEXT" not in ran.out
+
+
+@pytest.mark.parametrize(("command", "default"), [
+    ("measure", "the embedded digits model"), ("allocate", "the embedded digits model"),
+    ("pareto", "the embedded digits model"), ("run", "the policy's own")])
+def test_help_tells_each_command_its_own_default_model(tool, tmp_path, command, default):
+    told = " ".join(tool(command, "--help", cwd=tmp_path).out.split())
+    others = {"the embedded digits model", "the policy's own"} - {default}
+    assert f"by default {default}" in told
+    assert not any(other in told for other in others)
+
+
+@pytest.mark.parametrize(("command", "argument"), [("show", "POLICY is "), ("spaces", "NAME is ")])
+def test_help_says_what_an_argument_is(tool, tmp_path, command, argument):
+    assert argument in tool(command, "--help", cwd=tmp_path).out
 
 
 @pytest.mark.parametrize("arguments", [
@@ -54,12 +68,20 @@ def test_a_pipe_gets_no_colours_and_whole_tables(tool, measured_digits, few):
     assert "blocks.5.attn.matmul_1" in tool("show", "policy.json", cwd=measured_digits).out
 
 
+class Terminal(io.StringIO):
+    """Standard output that a person looks at."""
+
+    def isatty(self):
+        return True
+
+
 def test_a_terminal_of_80_columns_gets_every_column(tool, measured_digits, few, monkeypatch):
     """No column, number or letter of a heading goes missing."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(Console, "is_terminal", property(lambda _self: True))
-    monkeypatch.setattr(Console, "is_dumb_terminal", property(lambda _self: False))
-    out = plain(tool("allocate", "--budget", "4.5bpw", *few, cwd=measured_digits).out)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(io, "StringIO", Terminal)
+    told = tool("allocate", "--budget", "4.5bpw", *few, cwd=measured_digits).out
+    out = plain(told)
+    assert out != told, "what stands out is bold"
     letters = "".join(out.split())
     for number in ("4.500bits", "2.274", "8.274"):
         assert number in letters, out
@@ -72,15 +94,3 @@ def test_a_terminal_of_80_columns_gets_every_column(tool, measured_digits, few, 
 def plain(text):
     """*text* without the codes of bold letters."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
-def test_a_reader_that_has_seen_enough_is_no_error(measured_digits):
-    program = "from mpsearch.cli import main; main()"
-    shown = subprocess.Popen([sys.executable, "-c", program, "show", "policy.json"],
-                             cwd=measured_digits, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             text=True)
-    shown.stdout.close()
-    err = shown.stderr.read()
-    shown.stderr.close()
-    shown.wait()
-    assert err == ""

@@ -6,7 +6,7 @@ import pytest
 
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Group, LayerSpec, Scheme, ScoreTable, SearchSpace
-from mpsearch.plugins import load, names
+from mpsearch.cost.costs import COSTS
 
 WIDTHS = (2, 4, 8)
 LAYERS = (
@@ -29,9 +29,14 @@ SPACE = SearchSpace(name="s", layers=LAYERS, groups=(
 ))
 
 
-@pytest.fixture(params=names("cost"))
+@pytest.fixture(params=COSTS)
 def cost(request):
-    return load("cost", request.param)
+    return COSTS[request.param]
+
+
+def test_a_cost_goes_by_its_metric():
+    assert {name: cost(SPACE).metric for name, cost in COSTS.items()} == {
+        name: name for name in COSTS}
 
 
 def test_one_value_for_every_scheme_of_every_group_in_order(cost):

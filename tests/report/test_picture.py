@@ -75,6 +75,16 @@ def test_a_picture_is_known_by_the_numbers_it_shows(front, tmp_path):
     assert drawn(front, tmp_path / "p") is None
 
 
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("missing", [1, 4096])
+def test_a_picture_that_was_cut_short_is_drawn_again(front, tmp_path, place, missing):
+    paths = draw(front, tmp_path / "p")
+    assert drawn(front, tmp_path / "p") == paths
+    whole = paths[place].read_bytes().rstrip()
+    paths[place].write_bytes(whole[:-missing])
+    assert drawn(front, tmp_path / "p") is None
+
+
 def test_the_same_front_gives_the_same_bytes_in_another_process(front, tmp_path):
     paths = draw(front, tmp_path / "here")
     save_front(front, tmp_path / "front.json")

@@ -169,13 +169,15 @@ def test_budgets_are_held_together_once_and_only_before_something_is_measured(tm
     check = relaxed.require_together
     monkeypatch.setattr(relaxed, "require_together", lambda rows: asked.append(1) or check(rows))
 
-    def answer(*budgets):
-        return api.allocate(budgets, workspace=str(tmp_path), verify=False,
-                            estimator="weight_error")
+    def answer(*budgets, estimator="weight_error"):
+        return api.allocate(budgets, workspace=str(tmp_path), verify=False, estimator=estimator,
+                            calibration_samples=8)
 
     first = answer("5bpw", "0.5GBOPs").policy
     assert asked == [1]
     assert answer("5bpw", "0.5GBOPs").policy == first
     assert asked == [1]
+    assert answer("5bpw", "0.5GBOPs", estimator="output_error")
+    assert asked == [1, 1]
     with pytest.raises(Infeasible, match="cannot be met: the floor"):
         answer("5bpw", "0.001GBOPs")

@@ -121,6 +121,20 @@ def test_budgets_hold_while_the_smallest_is_sought(measured, runs):
     assert bound.tolerated.minimised == "bops"
 
 
+def test_budgets_that_exclude_each_other_are_said_to_and_others_are_not_asked_about(
+        make_space, make_measured, weight, runs, monkeypatch):
+    """A 3-bit weight in groups weighs more than 4 bits a channel, and multiplies for less."""
+    asked, check = [], tolerance.require_together
+    monkeypatch.setattr(tolerance, "require_together", lambda rows: asked.append(1) or check(rows))
+    runs(falling)
+    measured = make_measured(make_space({"one": ((1, 64), [weight(3, "group:1"), weight(4)])}))
+    assert found_for(measured, "1kl", budgets=["5bpw", "9kBOPs"])
+    assert asked == []
+    with pytest.raises(Infeasible, match=r"5bpw and 6\.5kBOPs together, .*: raise 5bpw to"):
+        found_for(measured, "1kl", budgets=["5bpw", "6.5kBOPs"])
+    assert asked == [1]
+
+
 def test_a_tolerance_out_of_reach_says_what_was_reached(measured, runs):
     runs(falling)
     with pytest.raises(Infeasible, match=r"loses 6\.104e-05 nats on 64 calibration samples"):

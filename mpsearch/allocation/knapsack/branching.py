@@ -135,8 +135,7 @@ class Search:
     def _halves(self, part: Part, worse: Floats) -> list[Part]:
         """The two halves of *part* by the schemes of one group; none where there is no such."""
         found = part.priced
-        gap = self.excess - found.low + 2 * found.allowance
-        mask = (worse <= gap) & np.isfinite(worse)
+        mask = found.open(worse, self.excess)
         places = np.flatnonzero(mask.sum(axis=1) > 1)
         if not places.size:
             return []

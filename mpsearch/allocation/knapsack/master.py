@@ -42,8 +42,12 @@ class Master:
             self.basis = np.append(self.count, start)
         self.count += 1
 
-    def summit(self) -> tuple[Floats, float]:
-        """Prices at which the lowest plane is highest, and its height there."""
+    def summit(self) -> tuple[Floats, float] | None:
+        """Prices at which the lowest plane is highest, and its height there.
+
+        Without planes there is no height: it is infinite. None where planes are so nearly parallel
+        that rounding leaves no basis to go on from.
+        """
         basis = self.basis
         if basis is None:
             return np.zeros(len(self.table) - 1), math.inf
@@ -51,7 +55,7 @@ class Master:
         try:
             inverse = np.linalg.inv(table[:, basis])
         except np.linalg.LinAlgError:
-            return np.zeros(len(table) - 1), math.inf
+            return None
         for _ in range(_PIVOTS):
             duals = values[basis] @ inverse
             less = values - duals @ table

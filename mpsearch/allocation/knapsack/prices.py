@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mpsearch.allocation.fixed import Mask
 from mpsearch.allocation.knapsack.master import Master
 from mpsearch.allocation.knapsack.plain import Floats, Indices
 from mpsearch.allocation.knapsack.space import Space, lightest
@@ -51,6 +52,14 @@ class Priced:
             weighed = weighed + price * costs
         return weighed - weighed[np.arange(len(weighed)), self.pick][:, None]
 
+    def open(self, worse: Floats, best: float) -> Mask:
+        """Schemes that a choice may hold whose loss is below *best*: none other is in play.
+
+        *worse* is what that method returns.
+        """
+        gap = best - self.low + 2 * self.allowance
+        return np.isfinite(self.space.losses) & ~(worse > gap)
+
 
 def priced(space: Space, parent: Priced | None = None, near: Sequence[Indices] = (),
            close: float = _CLOSE) -> Priced:
@@ -68,7 +77,10 @@ def priced(space: Space, parent: Priced | None = None, near: Sequence[Indices] =
         value, over = climb.planes[0]
         climb.low, climb.best = value + float(parent.prices @ over), parent.prices
     for _ in range(_ROUNDS):
-        prices, height = climb.summit()
+        summit = climb.summit()
+        if summit is None:
+            break
+        prices, height = summit
         halfway = climb.low > 0 and height - climb.low > _HALFWAY * climb.low
         middle = (prices + climb.best) / 2
         if not halfway or climb.ask(middle, prices) >= height - _SLIGHT * abs(height):
@@ -98,10 +110,10 @@ class _Climb:
         self.low, self.best = -np.inf, np.zeros(self.scale.size)
         self.room = np.empty((2, *space.losses.shape))
 
-    def summit(self) -> tuple[Floats, float]:
-        """Where the lowest plane is highest, and how high."""
-        prices, height = self.master.summit()
-        return prices * self.unit / self.scale, height * self.unit
+    def summit(self) -> tuple[Floats, float] | None:
+        """Where the lowest plane is highest, and how high; None where rounding hides it."""
+        found = self.master.summit()
+        return found and (found[0] * self.unit / self.scale, found[1] * self.unit)
 
     def ask(self, prices: Floats, summit: Floats) -> float:
         """One more plane, the lowest at these *prices*; its height at the *summit*."""

@@ -34,7 +34,8 @@ class Remainder:
         kept = tuple(np.flatnonzero(row) for row in mask)
         decided = np.delete(np.arange(len(pick)), groups)
         columns = [_parts(each[decided, pick[decided]]) for each in (table.losses, *table.costs)]
-        count = max(map(len, columns))
+        least = 0 if groups.size else 1  # a problem has a group
+        count = max(least, *map(len, columns))
         rows = [(*(each[group, keep] for group, keep in zip(groups, kept, strict=True)),
                  *(np.array([value]) for value in (*parts, *[0.0] * (count - len(parts)))))
                 for each, parts in zip((table.losses, *table.costs), columns, strict=True)]

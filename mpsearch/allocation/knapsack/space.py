@@ -89,10 +89,13 @@ class Space:
         return all(exact_sum(costs[rows, pick]) <= limit for costs, limit in zip(
             self.table.costs, self.table.limits, strict=True))
 
-    def excess(self, pick: Indices) -> float:
-        """Loss of a choice of all groups above the least of each, correctly rounded."""
-        losses = self.table.scaled[0]
-        return exact_sum(losses[np.arange(len(pick)), pick] - losses.min(axis=1))
+    def excess(self, pick: Indices, groups: Indices | slice = slice(None)) -> float:
+        """Loss of a choice of all groups above the least of each, correctly rounded.
+
+        Only that of some *groups* where these are given.
+        """
+        losses, mine = self.table.scaled[0][groups], pick[groups]
+        return exact_sum(losses[np.arange(len(mine)), mine] - losses.min(axis=1))
 
     def allowance(self, value: float, rest: Floats, prices: Floats) -> float:
         """What rounding may take of a bound or a sum of gaps at these *prices*."""
@@ -102,14 +105,17 @@ class Space:
     def only(self, groups: Indices, mask: Mask, pick: Indices) -> Space:
         """The space in which the open groups not in *groups* (their places) are as in *pick*.
 
-        Of those that stay, only schemes in *mask* (groups, schemes) are in play.
+        Of those that stay, only schemes in *mask* (groups, schemes) are in play. The value is
+        summed anew, so that it is rounded once however often a space is made from another.
         """
         fixed = np.delete(np.arange(len(pick)), groups)
-        value, over = replace(self, losses=self.losses[fixed], costs=self.costs[:, fixed],
-                              ).plane(pick[fixed])
+        over = replace(self, losses=self.losses[fixed], costs=self.costs[:, fixed],
+                       ).plane(pick[fixed])[1]
+        decided, open_ = self.full(pick), self.groups[groups]
+        value = self.excess(decided, np.delete(np.arange(len(decided)), open_))
         losses = np.where(mask, self.losses[groups], np.inf)
-        return replace(self, groups=self.groups[groups], decided=self.full(pick), losses=losses,
-                       costs=np.ascontiguousarray(self.costs[:, groups]), value=value, over=over)
+        return replace(self, groups=open_, decided=decided, losses=losses, value=value, over=over,
+                       costs=np.ascontiguousarray(self.costs[:, groups]))
 
     def split(self, group: int, mask: Mask) -> tuple[Space, Space]:
         """The space with only the schemes in *mask* in an open group (its place), and the rest."""
