@@ -78,7 +78,7 @@ def token_scaled(slices: Slices, fmt: FloatFormat) -> Params:
 
 
 def _searches(slices: Slices) -> list[Search]:
-    return [Search.of(slices, rows) for rows in slices.blocks()]
+    return list(Search.each(slices))
 
 
 def _rounding(numbers: MiniFloat, shift: int) -> Rounding:

@@ -118,14 +118,14 @@ def _fitted(slices: Slices, fmt: NormalFloatFormat) -> Params:
         at = steps.add_(1).mul_(_FINE).clamp_(0, 2 * _FINE - 1).int()
         return table.index_select(0, at.view(-1)).view(at.shape)
 
-    def found(rows: slice) -> Tensor:
-        search = Search.of(slices, rows)
+    def found(search: Search) -> Tensor:
         tried = [search.grid.nearest(search.reach * share)
                  for share in shares(_OCTAVES, _A_OCTAVE, _ABOVE)]
         best = search.refined(rounding, search.best_of(rounding, tried), _RATIOS)
         return search.grid.from_units(best.scale)
 
-    return _params(torch.cat(side_by_side(found, list(slices.blocks()), slices.x.device)))
+    searches = list(Search.each(slices))
+    return _params(torch.cat(side_by_side(found, searches, slices.x.device)))
 
 
 def _params(scale: Tensor) -> Params:

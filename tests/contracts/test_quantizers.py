@@ -8,9 +8,10 @@ import torch
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import registry
+from mpsearch.quantizers import slices
 from mpsearch.quantizers.base import Direct, fake_quantize, from_static, to_static
 from mpsearch.quantizers.packing import packed_tensors, unpacked
-from tests.quantizers.formats import formats_of
+from tests.formats import formats_of
 
 KINDS = registry.kinds()
 WEIGHTS = [fmt for kind in KINDS for fmt in formats_of(kind, operand="weight")]
@@ -54,6 +55,15 @@ def test_every_kind_has_a_quantizer_and_says_what_it_is():
         assert cls.SOURCE
         assert cls.OPERANDS
         assert formats_of(kind) or formats_of(kind, operand="input"), kind
+
+
+@named(WEIGHTS)
+def test_many_blocks_lead_to_what_one_does(fmt, monkeypatch):
+    x = numbers(fmt, (12, 40))
+    x[3:] *= 8
+    one = fitted(fmt, x)[1]
+    monkeypatch.setattr(slices, "_BLOCK", 256)
+    same(one, fitted(fmt, x)[1])
 
 
 @named([*WEIGHTS, *INPUTS])
