@@ -13,9 +13,9 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.formats.trellis import TrellisFormat
 from mpsearch.quantizers.base import Params, fake_quantize
 from mpsearch.quantizers.trellis import paths, plain
-from mpsearch.quantizers.trellis.codewords import Trellis as Code
-from mpsearch.quantizers.trellis.codewords import codewords, trellis_of
-from mpsearch.quantizers.trellis.quantizer import Trellis, _joined, _numbers, _path
+from mpsearch.quantizers.trellis.pairs import Trellis as Code
+from mpsearch.quantizers.trellis.pairs import codewords, trellis_of
+from mpsearch.quantizers.trellis.quantizer import Trellis, _together, _numbers, _path
 
 # Relative mean squared errors on independent normal numbers, in long sequences: QTIP's with 12
 # state bits, and what its trellis is held to with the codewords of this project.
@@ -184,7 +184,7 @@ def test_streams_are_circular(count, periods, missing, bits, seed):
     path = paths.circular(x, code)
     new = torch.from_numpy(np.resize(code.new_bits, steps))
     assert torch.equal(path >> new, path.roll(1, 1) & ((1 << (8 - new)) - 1))
-    assert torch.equal(_path(_joined(path, code), code), path)
+    assert torch.equal(_path(_together(path, code), code), path)
 
 
 @pytest.mark.parametrize("bits", TrellisFormat.WIDTHS)

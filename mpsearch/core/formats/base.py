@@ -7,21 +7,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from mpsearch.core.errors import BadInput
 
 Operand = Literal["weight", "input", "other"]
-ScaleStorage = Literal["half", "exponent", "e4m3", "none"]
+ScaleStorage = Literal["half", "exponent", "e4m3"]
 """How a scale is stored: 16 bits under an 8-bit exponent of the tensor; a power of two in 8 bits;
-8 bits E4M3 under one 32-bit scale of the tensor; or not at all."""
+or 8 bits E4M3 under one 32-bit scale of the tensor."""
 
 ANY_FORMAT = {"$comment": "any format"}
 """What stands in a JSON Schema where the schema of all formats belongs."""
 
 _GRANULARITY = re.compile(r"tensor|channel|token|group:[1-9][0-9]*")
 _SCALE_BITS: dict[ScaleStorage, tuple[int, int]] = {  # each, and once a tensor
-    "half": (16, 8), "exponent": (8, 0), "e4m3": (8, 32), "none": (0, 0)}
+    "half": (16, 8), "exponent": (8, 0), "e4m3": (8, 32)}
+HALF = 16
+"""Bits of a level that is read from a table before it is multiplied."""
 _BYTE = 8
 _RANGE = 3  # so many widths in a row are written as a range
 
@@ -36,7 +38,7 @@ class Format:
     ``token``, computed anew for every vector at run time.
 
     A kind states its OPERANDS, a one-line SUMMARY, its SOURCE and its WIDTHS. Its settings are its
-    fields.
+    fields. *bits* become the equal one of WIDTHS, so that 4 and 4.0 are one format.
 
     Raises:
         BadInput: a setting is out of its range.
@@ -62,6 +64,7 @@ class Format:
         if self.bits not in self.WIDTHS:
             raise BadInput(f"the format {self.kind} has {widths_text(self.WIDTHS)} bits, not "
                            f"{self.bits:g}")
+        self._settle(bits=self.WIDTHS[self.WIDTHS.index(self.bits)])
         if not is_granularity(self.granularity):
             raise BadInput(f"unknown granularity '{self.granularity}': use "
                            f"{_granularities(self.GRANULARITIES)}")
@@ -79,6 +82,37 @@ class Format:
             return {}
         most = "channel" if operand == "weight" else "tensor"
         return {"granularity": most if most in cls.GRANULARITIES else cls.GRANULARITIES[0]}
+
+    @classmethod
+    def granularities(cls, operand: Operand) -> tuple[str, ...]:
+        """The granularities that *operand* can have, without the N of group:N.
+
+        None if it is not what this kind is for.
+        """
+        if operand not in cls.OPERANDS:
+            return ()
+        if operand != "weight":
+            return cls.ACTIVATION_GRANULARITIES
+        return tuple(name for name in cls.GRANULARITIES if name != "token")
+
+    def require(self, operand: Operand) -> None:
+        """Check that a tensor that is this *operand* can be in this format.
+
+        Raises:
+            BadInput: it cannot.
+        """
+        known = self.granularities(operand)
+        if not known:
+            raise BadInput(f"{self} is a format for {' or '.join(self.OPERANDS)}, not for "
+                           f"{operand}")
+        if self.granularity.partition(":")[0] not in known:
+            raise BadInput(f"{operand} cannot have the format {self}: its granularity can be "
+                           f"{_granularities(known)}")
+
+    def _settle(self, **settings: Any) -> None:
+        """Set fields while the format is made: what they mean, or what follows from the others."""
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
 
     @property
     def group_size(self) -> int | None:
@@ -126,6 +160,11 @@ class Format:
         """Stored bits of one zero point, whole bytes; 0 where there is none."""
         return 0
 
+    @property
+    def numberwise(self) -> bool:
+        """Whether every number has a code of its own: where a kind counts no codes itself."""
+        return type(self).codes is Format.codes
+
     def codes(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Rows of codes of a weight of this *shape* (output channels first), and codes in each."""
         return rows_of(shape)
@@ -172,7 +211,13 @@ class Format:
     @classmethod
     def __get_pydantic_json_schema__(cls, source: Any, handler: Any) -> Any:
         """The JSON Schema: that of a kind, or for this base a mark where that of all belongs."""
-        return dict(ANY_FORMAT) if cls is Format else handler(source)
+        if cls is Format:
+            return dict(ANY_FORMAT)
+        made = handler(source)
+        for each in made.get("properties", {}).values():
+            if each.get("default") == "":  # what follows from other settings has no one default
+                del each["default"]
+        return made
 
     @property
     def key(self) -> str:
@@ -199,13 +244,47 @@ def round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
+def check_one_of(value: object, known: Any) -> None:
+    """Refuse a *value* that is not one of those of the Literal type *known*.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if value not in get_args(known):
+        raise BadInput(f"'{value}' is not one of {', '.join(map(str, get_args(known)))}")
+
+
+def check_run_time(fmt: Format, rule: str) -> None:
+    """Refuse a *rule* that searches for the scales of tokens.
+
+    Raises:
+        BadInput: the scales of *fmt* are found at run time, and not by ``absmax``.
+    """
+    if fmt.dynamic and rule != "absmax":
+        raise BadInput("nothing is searched at run time: granularity token needs scale absmax, "
+                       f"not {rule}")
+
+
 def widths_text(widths: tuple[float, ...]) -> str:
-    """*widths* for people: ``2 to 8``, ``1.5 to 5 in steps of 0.25``, or a list."""
-    steps = {b - a for a, b in pairwise(widths)}
-    if len(widths) >= _RANGE and len(steps) == 1:
-        step = steps.pop()
-        return f"{widths[0]:g} to {widths[-1]:g}" + (f" in steps of {step:g}" if step != 1 else "")
-    return ", ".join(f"{width:g}" for width in widths)
+    """*widths* for people: ``2 to 8``, ``1.5 to 5 in steps of 0.25``, or a list of such."""
+    words, start = [], 0
+    while start < len(widths):
+        end = _run_end(widths, start)
+        if end - start < _RANGE:
+            end = start + 1
+            words.append(f"{widths[start]:g}")
+        else:
+            step = widths[start + 1] - widths[start]
+            words.append(f"{widths[start]:g} to {widths[end - 1]:g}"
+                         + (f" in steps of {step:g}" if step != 1 else ""))
+        start = end
+    return ", ".join(words)
+
+
+def _run_end(widths: tuple[float, ...], start: int) -> int:
+    """Where the even steps that begin at *start* end."""
+    steps = [b - a for a, b in pairwise(widths[start:])]
+    return start + 1 + next((i for i, step in enumerate(steps) if step != steps[0]), len(steps))
 
 
 def _granularities(known: tuple[str, ...]) -> str:
