@@ -15,7 +15,7 @@ from mpsearch.quantizers.base import Params, fake_quantize
 from mpsearch.quantizers.trellis import paths, plain
 from mpsearch.quantizers.trellis.pairs import Trellis as Code
 from mpsearch.quantizers.trellis.pairs import codewords, trellis_of
-from mpsearch.quantizers.trellis.quantizer import Trellis, _together, _numbers, _path
+from mpsearch.quantizers.trellis.quantizer import Trellis, _numbers, _path, _together
 
 # Relative mean squared errors on independent normal numbers, in long sequences: QTIP's with 12
 # state bits, and what its trellis is held to with the codewords of this project.
