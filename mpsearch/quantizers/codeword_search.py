@@ -7,7 +7,7 @@ import torch
 
 from mpsearch.core.formats.codewords import CodewordFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.kmeans import Indices, means, trained
+from mpsearch.quantizers.kmeans import Indices, Training, means, trained
 from mpsearch.quantizers.normal_codewords import normal_codewords
 from mpsearch.quantizers.numbers import Array, Numbers
 from mpsearch.quantizers.random_numbers import Stream
@@ -15,7 +15,7 @@ from mpsearch.quantizers.runs import Runs
 
 _STARTS = (0.87, 1.0, 1.15)
 """Scales tried for fixed codewords, as shares of the root mean square."""
-_ROUNDS = 10
+_TRAINING = Training(rounds=10)
 _REFITS = 2
 _EACH, _MOST = 32, 1 << 16  # runs for each codeword that are learned from, and at least so many
 _SEED = 0
@@ -73,7 +73,7 @@ def _trained(numbers: Numbers, runs: Runs, count: int) -> Array:
         if share < 1:
             some = Stream(_SEED).uniform(len(points)) < share
             points, own = points[some], own[some]
-        books.append(trained(points, own, count, _ROUNDS))
+        books.append(trained(points, own, count, _TRAINING))
     return np.stack(books)
 
 
