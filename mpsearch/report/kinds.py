@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mpsearch.core.formats import Format, registry
-from mpsearch.core.formats.base import widths_text
+from mpsearch.core.formats.words import widths_text
 from mpsearch.report.grid import Grid, words
 
 _OF_EVERY_KIND = ("kind", "bits", "granularity")

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import IntFormat, registry, rows_of
-from mpsearch.core.formats.base import widths_text
 from mpsearch.core.formats.codewords import VectorFormat
 from mpsearch.core.formats.floating import FloatFormat
 from mpsearch.core.formats.levels import (
@@ -25,6 +24,7 @@ from mpsearch.core.formats.sparse import Sparse24Format
 from mpsearch.core.formats.split import OutlierInputsFormat
 from mpsearch.core.formats.trellis import TrellisFormat
 from mpsearch.core.formats.twin_log import TwinLogFormat
+from mpsearch.core.formats.words import widths_text
 
 BITS = st.integers(2, 16)
 GRANULARITIES = st.sampled_from(["tensor", "channel", "token"]) | st.integers(1, 300).map(

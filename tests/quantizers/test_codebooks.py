@@ -90,16 +90,18 @@ def test_codewords_for_normal_numbers_are_these(code_bits, dims, digest):
 
 
 def test_in_steps_the_order_of_a_sum_is_no_matter():
-    step, count = 2.0**-20, 1 << 12
-    points = np.rint(Stream(1).normal(3 * count).reshape(count, 3) / step) * step
-    turned, weight = points[np.argsort(Stream(2).uniform(count))], np.ones(count)
+    count, step = 1 << 12, 2.0**-20
+    free = Stream(1).normal(3 * count).reshape(count, 3)
+    order = np.argsort(Stream(2).uniform(count))
 
-    def found(points, step):
-        return improved(points, weight, turned[:64], Training(rounds=20, slack=0, step=step),
-                        Stream(3))
+    def alike(points, step):
+        training = Training(rounds=20, slack=0, step=step)
+        one, other = (improved(each, np.ones(count), points[:64], training, Stream(3))
+                      for each in (points, points[order]))
+        return np.array_equal(one, other)
 
-    assert np.array_equal(found(points, step), found(turned, step))
-    assert not np.array_equal(found(points, 0.0), found(turned, 0.0))
+    assert alike(np.rint(free / step) * step, step)
+    assert not alike(free, 0.0)
 
 
 def test_longer_codewords_lose_less(tensor):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats.trellis import TrellisFormat
 from mpsearch.quantizers.base import Params, fake_quantize
+from mpsearch.quantizers.packing import packed_tensors, unpacked
 from mpsearch.quantizers.trellis import paths, plain
 from mpsearch.quantizers.trellis.pairs import Trellis as Code
 from mpsearch.quantizers.trellis.pairs import codewords, trellis_of
@@ -230,3 +231,15 @@ def test_codes_without_the_shape_of_the_tensor_are_refused():
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(BadInput, match=message):
         TrellisFormat(**settings)
+
+
+def test_as_many_codes_as_numbers_are_still_no_codes_of_numbers():
+    shape = (1, 3, 1, 1)
+    fmt = TrellisFormat(bits=1.5, states=8)
+    x = torch.tensor([0.5, -1.0, 2.0]).view(shape)
+    (params,) = Trellis().fit(x, [fmt])
+    codes = Trellis().encode(x, params, fmt)
+    assert codes.shape == fmt.codes(shape) == (1, 3)
+    again, others = unpacked(packed_tensors(codes, params, fmt, shape), fmt, shape)
+    assert torch.equal(Trellis().decode(again, others, fmt, shape=shape),
+                       Trellis().decode(codes, params, fmt, shape=shape))

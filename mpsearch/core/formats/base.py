@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import Any, ClassVar, Literal, get_args
 
 from mpsearch.core.errors import BadInput
+from mpsearch.core.formats.words import widths_text
 
 Operand = Literal["weight", "input", "other"]
 ScaleStorage = Literal["half", "exponent", "e4m3"]
@@ -25,7 +25,6 @@ _SCALE_BITS: dict[ScaleStorage, tuple[int, int]] = {  # each, and once a tensor
 HALF = 16
 """Bits of a level that is read from a table before it is multiplied."""
 _BYTE = 8
-_RANGE = 3  # so many widths in a row are written as a range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,28 +262,6 @@ def check_run_time(fmt: Format, rule: str) -> None:
     if fmt.dynamic and rule != "absmax":
         raise BadInput("nothing is searched at run time: granularity token needs scale absmax, "
                        f"not {rule}")
-
-
-def widths_text(widths: tuple[float, ...]) -> str:
-    """*widths* for people: ``2 to 8``, ``1.5 to 5 in steps of 0.25``, or a list of such."""
-    words, start = [], 0
-    while start < len(widths):
-        end = _run_end(widths, start)
-        if end - start < _RANGE:
-            end = start + 1
-            words.append(f"{widths[start]:g}")
-        else:
-            step = widths[start + 1] - widths[start]
-            words.append(f"{widths[start]:g} to {widths[end - 1]:g}"
-                         + (f" in steps of {step:g}" if step != 1 else ""))
-        start = end
-    return ", ".join(words)
-
-
-def _run_end(widths: tuple[float, ...], start: int) -> int:
-    """Where the even steps that begin at *start* end."""
-    steps = [b - a for a, b in pairwise(widths[start:])]
-    return start + 1 + next((i for i, step in enumerate(steps) if step != steps[0]), len(steps))
 
 
 def _granularities(known: tuple[str, ...]) -> str:
