@@ -154,7 +154,7 @@ def test_the_command_line_lists_it_allocates_with_it_and_runs_what_it_made(pytho
 
 def test_the_contract_holds_it_too_and_finds_out_what_boasts_of_its_size(python, root):
     done = python("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider",
-                  "tests/quantizers/test_contract.py", "-k",
+                  "tests/contracts/test_quantizers.py", "-k",
                   "stranger or every_kind or boastful and comes_back", cwd=root)
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert failed, done.stdout + done.stderr

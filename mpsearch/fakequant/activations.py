@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -11,11 +10,12 @@ from torch import Tensor
 from mpsearch.core.formats import Format
 from mpsearch.core.types import SearchSpace
 from mpsearch.fakequant.keys import Ranges, range_key
-from mpsearch.fakequant.weights import quantizer_of
 from mpsearch.graph.execute import Program
 from mpsearch.graph.finite import require_finite
 from mpsearch.graph.operations import Change
 from mpsearch.quantizers.base import Params, to_static
+from mpsearch.quantizers.of_kind import quantizer_of
+from mpsearch.quantizers.strides import coprime_stride
 
 _VALUES_PER_BATCH = 1 << 16
 
@@ -71,16 +71,8 @@ def _static_formats(space: SearchSpace) -> dict[tuple[str, str], list[Format]]:
 def _collector(kept: list[Tensor]) -> Change:
     def collect(values: Tensor) -> Tensor:
         flat = values.detach().reshape(-1)
-        stride = _stride(flat.numel())
+        stride = coprime_stride(flat.numel(), _VALUES_PER_BATCH)
         kept.append(torch.cat([flat[::stride], flat.min()[None], flat.max()[None]]).float())
         return values
 
     return collect
-
-
-def _stride(length: int) -> int:
-    # A stride that shares no factor with the length meets all channels equally often.
-    stride = -(-length // _VALUES_PER_BATCH)
-    while math.gcd(stride, length) > 1:
-        stride += 1
-    return stride

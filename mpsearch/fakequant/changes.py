@@ -9,11 +9,12 @@ from torch import Tensor
 
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Scheme, StaticRange
-from mpsearch.fakequant.weights import Weights, quantizer_of
+from mpsearch.fakequant.weights import Weights
 from mpsearch.graph.layers import Layers
 from mpsearch.graph.operations import Change
 from mpsearch.graph.sites import Call, reduced_axes
 from mpsearch.quantizers.base import fake_quantize, from_static
+from mpsearch.quantizers.of_kind import quantizer_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

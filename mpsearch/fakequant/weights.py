@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import Node
 
-from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Scheme
@@ -19,7 +17,8 @@ from mpsearch.graph.execute import Program
 from mpsearch.graph.layers import Layers
 from mpsearch.graph.orientation import changed_rows, weight_rows
 from mpsearch.graph.sites import Call
-from mpsearch.quantizers.base import Params, Quantizer
+from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.of_kind import quantizer_of
 
 
 class Weights:
@@ -87,9 +86,7 @@ class Weights:
 
         if fmt.columnwise:
             return find()
-        # Layers that share a weight may read it along other axes.
-        call = self._calls[layer]
-        return self._codes.get((call.parameter, call.summed, fmt), find)
+        return self._codes.get((self._calls[layer].parameter, fmt), find)
 
     def _params(self, layer: str, fmt: Format) -> Params:
         call = self._calls[layer]
@@ -112,9 +109,3 @@ class Weights:
     def _stored(self, call: Call) -> Tensor:
         assert call.parameter is not None  # noqa: S101 - only weighted layers are kept
         return self._program.parameters[call.parameter]
-
-
-def quantizer_of(fmt: Format) -> Quantizer[Any]:
-    """The quantizer registered for the kind of *fmt*."""
-    quantizer: Quantizer[Any] = plugins.load("quantizer", fmt.kind)()
-    return quantizer

@@ -22,7 +22,8 @@ class AdaLog(Levels):
 
     Powers are as an integer device computes them: a mantissa from a short list, and a shift
     (`decode_table`). The paper searches q, the scale and the shift in turns, ever finer, by the
-    error of a layer's output. Here every q is tried, with the squared error of the numbers
+    error of a layer's output. Here up to 128 values of q are tried, fewer at more
+    bits (6 at 8), with the squared error of the numbers
     themselves, which sorted numbers make cheap; the shift that brings numbers after a GELU above 0
     (0.16997 in the paper) is found by the same search.
 

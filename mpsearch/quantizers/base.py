@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -26,6 +26,12 @@ class Params:
     zero_point: Tensor
     more: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @classmethod
+    def without_zero(cls, scale: Tensor, more: Mapping[str, Tensor] | None = None) -> Self:
+        """Those of a format that has no zero points."""
+        zeros = torch.zeros_like(scale, dtype=torch.int32)
+        return cls(scale=scale, zero_point=zeros, more=more or {})
+
 
 F_contra = TypeVar("F_contra", bound=Format, contravariant=True)
 
@@ -33,8 +39,9 @@ F_contra = TypeVar("F_contra", bound=Format, contravariant=True)
 class Quantizer(Protocol[F_contra]):
     """Turns real numbers into integer codes and back, for formats of one kind.
 
-    *axes* are the dimensions that the layer sums over; None means all but the first, which is
-    right for a weight. See `mpsearch.quantizers.layout` for which elements then share a scale.
+    *axes* are the dimensions that the layer sums over, and given for activations; None means all
+    but the first, which is right for a weight. See `mpsearch.quantizers.layout` for which elements
+    then share a scale.
     """
 
     def fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats.exmy import MiniFloat
+from mpsearch.core.formats.mini_float import MiniFloat
 from mpsearch.quantizers.scales import floor_log2, power_of_two
 
 _LEAST, _MOST = -127, 127  # exponents that E8M0 holds
@@ -25,11 +25,14 @@ def mx_scales(reach: Tensor, numbers: MiniFloat) -> list[Tensor]:
     return [power_of_two((exponent + more).clamp(_LEAST, _MOST)).float() for more in (0, 1)]
 
 
-def nv_shared(reach: Tensor, numbers: MiniFloat) -> Tensor:
-    """The tensor's scale, float32 [1]: with it the largest block has the largest E4M3 scale."""
-    exact = reach.max() / (numbers.largest * _E4M3.largest)
-    shared = torch.where(exact > 0, exact, 1.0).clamp(min=_LEAST_SHARED)
-    return shared.float().view(1)
+def nv_shared(reach: Tensor, numbers: MiniFloat, tokens: int = 1) -> Tensor:
+    """The scale that blocks share: with it the largest block has the largest E4M3 scale.
+
+    float32 [1] for all, or [S, 1] where each of so many *tokens*, blocks in a row, has its own.
+    """
+    exact = reach.view(tokens, -1).amax(1) / (numbers.largest * _E4M3.largest)
+    shared = torch.where(exact > 0, exact, 1.0).clamp(min=_LEAST_SHARED).float()
+    return shared if tokens == 1 else shared.repeat_interleave(len(reach) // tokens)[:, None]
 
 
 def nv_scales(reach: Tensor, numbers: MiniFloat, shared: Tensor) -> list[Tensor]:

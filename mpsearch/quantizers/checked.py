@@ -1,4 +1,4 @@
-"""Whether parameters are those of a tensor of a given shape."""
+"""Whether parameters are those of a tensor of a given shape, and its numbers finite."""
 
 from __future__ import annotations
 
@@ -21,11 +21,20 @@ def layout_for(shape: Sequence[int], params: Params, fmt: Format,
         BadInput: there are more or fewer scales than the layout has slices.
     """
     layout = layout_of(shape, fmt, axes)
-    if len(params.scale) != layout.slices:
-        raise BadInput(
-            f"{len(params.scale)} scales for a tensor of shape {layout.shape} that needs "
-            f"{layout.slices}: fit the parameters on a tensor of this shape")
+    check_scales(params, layout.slices, shape)
     return layout
+
+
+def check_scales(params: Params, needed: int, shape: Sequence[int]) -> None:
+    """Refuse *params* that have not as many scales as a tensor of *shape* has *needed*.
+
+    Raises:
+        BadInput: there are more or fewer.
+    """
+    if len(params.scale) != needed:
+        raise BadInput(
+            f"{len(params.scale)} scales for a tensor of shape {tuple(shape)} that needs "
+            f"{needed}: fit the parameters on a tensor of this shape")
 
 
 def finite(rows: Tensor) -> Tensor:
@@ -35,5 +44,5 @@ def finite(rows: Tensor) -> Tensor:
         BadInput: a number is not finite.
     """
     if rows.numel():
-        check_finite(rows.amin(), rows.amax())
+        check_finite(*rows.aminmax())
     return rows

@@ -7,7 +7,7 @@ import torch
 
 from mpsearch.core.formats.codewords import CodewordFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.kmeans import Indices, means, trained
+from mpsearch.quantizers.kmeans import Indices, Training, means, trained
 from mpsearch.quantizers.normal_codewords import normal_codewords
 from mpsearch.quantizers.numbers import Array, Numbers
 from mpsearch.quantizers.random_numbers import Stream
@@ -15,7 +15,7 @@ from mpsearch.quantizers.runs import Runs
 
 _STARTS = (0.87, 1.0, 1.15)
 """Scales tried for fixed codewords, as shares of the root mean square."""
-_ROUNDS = 10
+_TRAINING = Training(rounds=10)
 _REFITS = 2
 _EACH, _MOST = 32, 1 << 16  # runs for each codeword that are learned from, and at least so many
 _SEED = 0
@@ -34,7 +34,8 @@ def fitted(numbers: Numbers, runs: Runs, fmt: CodewordFormat, device: torch.devi
     """
     if fmt.source == "normal":
         codebooks, more = normal_codewords(fmt.code_bits, fmt.dims)[None], {}
-        scale = _best_start(numbers, runs, codebooks)
+        scale = numbers.best_start(_STARTS, lambda scale: _values(
+            numbers, runs, runs.codes(_rows(numbers, runs) / scale, codebooks), codebooks))
     else:
         codebooks, scale = _trained(numbers, runs, 1 << fmt.code_bits), numbers.spread
         for _ in range(_REFITS):
@@ -47,7 +48,7 @@ def fitted(numbers: Numbers, runs: Runs, fmt: CodewordFormat, device: torch.devi
         codes = runs.codes(_rows(numbers, runs) / scale, codebooks)
         scale = _refitted(numbers, runs, codes, codebooks, scale)
     scales = numbers.stored(scale, device)
-    return Params(scale=scales, zero_point=torch.zeros_like(scales, dtype=torch.int32), more=more)
+    return Params.without_zero(scales, more)
 
 
 def _rows(numbers: Numbers, runs: Runs) -> Array:
@@ -72,7 +73,7 @@ def _trained(numbers: Numbers, runs: Runs, count: int) -> Array:
         if share < 1:
             some = Stream(_SEED).uniform(len(points)) < share
             points, own = points[some], own[some]
-        books.append(trained(points, own, count, _ROUNDS))
+        books.append(trained(points, own, count, _TRAINING))
     return np.stack(books)
 
 
@@ -93,14 +94,3 @@ def _values(numbers: Numbers, runs: Runs, codes: Indices, codebooks: Array) -> A
 def _refitted(numbers: Numbers, runs: Runs, codes: Indices, codebooks: Array,
               scale: Array) -> Array:
     return numbers.refitted(_values(numbers, runs, codes, codebooks), scale)
-
-
-def _best_start(numbers: Numbers, runs: Runs, codebooks: Array) -> Array:
-    starts = [numbers.nearest(share * numbers.spread) for share in _STARTS]
-    errors = []
-    for scale in starts:
-        codes = runs.codes(_rows(numbers, runs) / scale, codebooks)
-        values = _values(numbers, runs, codes, codebooks)
-        errors.append(numbers.errors(values * scale))
-    best: Array = np.take_along_axis(np.stack(starts), np.argmin(errors, 0)[None], 0)[0]
-    return best

@@ -8,11 +8,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats.exmy import MiniFloat
 from mpsearch.core.formats.floating import FloatFormat
+from mpsearch.core.formats.mini_float import MiniFloat
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.block_scales import mx_scales, nv_scales, nv_shared
-from mpsearch.quantizers.exmy import rounded_
+from mpsearch.quantizers.mini_floats import rounded_
 from mpsearch.quantizers.scale_search import Found, Rounding, Search, reach_of, shares
 from mpsearch.quantizers.scales import ScaleGrid
 from mpsearch.quantizers.slices import Slices
@@ -32,10 +32,10 @@ _LEAST_UNIT, _LEAST_SCALE = 2.0**-125, 2.0**-149
 
 def free_scaled(slices: Slices, fmt: FloatFormat) -> Params:
     """Scales that may be any number, as they are stored, by the rule of *fmt*."""
-    searches = _searches(slices)
+    searches = list(Search.each(slices))
 
     def over(task: Callable[[int], Found]) -> Found:
-        return _joined(side_by_side(task, range(len(searches)), slices.x.device))
+        return _end_to_end(side_by_side(task, range(len(searches)), slices.x.device))
 
     coarse = [over(partial(_coarse, searches, numbers, fmt)) for numbers in fmt.candidates]
     totals = [_total(found) for found in coarse]
@@ -49,25 +49,28 @@ def free_scaled(slices: Slices, fmt: FloatFormat) -> Params:
     return _params((coarse[best].scale * own).float(), fmt, best)
 
 
-def block_scaled(slices: Slices, fmt: FloatFormat) -> Params:
-    """Scales of OCP MX or NVFP4 blocks, by the rule of *fmt*."""
-    reach = reach_of(slices)
-    tried = [_block_scales(reach, numbers, fmt) for numbers in fmt.candidates]
-    searches = _searches(slices)
+def block_scaled(slices: Slices, fmt: FloatFormat, tokens: int = 1) -> Params:
+    """Scales of OCP MX or NVFP4 blocks, by the rule of *fmt*.
+
+    So many *tokens*, runs of slices, have each a scale of their own that their E4M3 scales share.
+    """
+    reach = reach_of(slices) if tokens == 1 else torch.maximum(-slices.low, slices.high)
+    tried = [_block_scales(reach, numbers, fmt, tokens) for numbers in fmt.candidates]
+    if len(tried) == 1 and len(tried[0][0]) == 1:  # as every activation: nothing to search for
+        return _block_params(tried[0][0][0], tried[0][1], fmt, 0)
+    searches = list(Search.each(slices))
 
     def judged(numbers: MiniFloat, scales: Sequence[Tensor], at: int) -> Found:
         search, rows = searches[at], list(slices.blocks())[at]
         return search.best_of(_rounding(numbers, 0),
                               [(each[rows] / search.grid.unit).float() for each in scales])
 
-    found = [_joined(side_by_side(partial(judged, numbers, scales), range(len(searches)),
-                                  slices.x.device))
+    found = [_end_to_end(side_by_side(partial(judged, numbers, scales), range(len(searches)),
+                                      slices.x.device))
              for numbers, (scales, _) in zip(fmt.candidates, tried, strict=True)]
     best = min(range(len(found)), key=lambda i: _total(found[i]))
     unit = ScaleGrid.around(reach, stored=True).unit
-    shared = tried[best][1]
-    more = {} if shared is None else {"global_scale": shared}
-    return _params((found[best].scale * unit).float(), fmt, best, more)
+    return _block_params((found[best].scale * unit).float(), tried[best][1], fmt, best)
 
 
 def token_scaled(slices: Slices, fmt: FloatFormat) -> Params:
@@ -75,10 +78,6 @@ def token_scaled(slices: Slices, fmt: FloatFormat) -> Params:
     reach = torch.maximum(-slices.low, slices.high)
     exact = torch.where(reach > 0, reach / fmt.candidates[0].largest, 1.0)
     return _params(exact.float().clamp(min=_LEAST_SCALE), fmt, 0)
-
-
-def _searches(slices: Slices) -> list[Search]:
-    return [Search.of(slices, rows) for rows in slices.blocks()]
 
 
 def _rounding(numbers: MiniFloat, shift: int) -> Rounding:
@@ -116,15 +115,19 @@ def _largest(numbers: MiniFloat) -> float:
 
 
 def _block_scales(reach: Tensor, numbers: MiniFloat,
-                  fmt: FloatFormat) -> tuple[list[Tensor], Tensor | None]:
-    """The scales to try, and the one that they share, if there is one."""
-    shared = nv_shared(reach, numbers) if fmt.blocks == "nv" else None
+                  fmt: FloatFormat, tokens: int) -> tuple[list[Tensor], Tensor | None]:
+    """The scales to try, and those that they share, if there are such."""
+    shared = nv_shared(reach, numbers, tokens) if fmt.blocks == "nv" else None
     scales = (mx_scales(reach, numbers) if shared is None
               else nv_scales(reach, numbers, shared))
     return scales if fmt.scale == "least_squares" else scales[:1], shared
 
 
-def _joined(found: Sequence[Found]) -> Found:
+def _block_params(scale: Tensor, shared: Tensor | None, fmt: FloatFormat, best: int) -> Params:
+    return _params(scale, fmt, best, {} if shared is None else {"global_scale": shared})
+
+
+def _end_to_end(found: Sequence[Found]) -> Found:
     return Found(scale=torch.cat([each.scale for each in found]),
                  error=torch.cat([each.error for each in found]))
 
@@ -138,4 +141,4 @@ def _params(scale: Tensor, fmt: FloatFormat, best: int,
     tables = dict(more or {})
     if len(fmt.candidates) > 1:
         tables["table"] = torch.tensor([best], dtype=torch.uint8, device=scale.device)
-    return Params(scale=scale, zero_point=torch.zeros_like(scale, dtype=torch.int32), more=tables)
+    return Params.without_zero(scale, tables)

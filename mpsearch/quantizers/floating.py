@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats.exmy import MiniFloat
 from mpsearch.core.formats.floating import FloatFormat
+from mpsearch.core.formats.mini_float import MiniFloat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.exmy import codes_of, numbers_of
+from mpsearch.quantizers.checked import finite, layout_for
 from mpsearch.quantizers.float_scales import block_scaled, free_scaled, token_scaled
-from mpsearch.quantizers.layout import layout_of, matched
-from mpsearch.quantizers.slices import Slices, check_finite
-
-_RULES: dict[str, Callable[[Slices, FloatFormat], Params]] = {
-    "real": free_scaled, "mx": block_scaled, "nv": block_scaled}
+from mpsearch.quantizers.layout import layout_of
+from mpsearch.quantizers.mini_floats import codes_of, numbers_of
+from mpsearch.quantizers.slices import Slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +34,7 @@ class Float:
         """
         layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
         slices = {layout: Slices.of(x, layout) for layout in dict.fromkeys(layouts)}
-        return [token_scaled(slices[layout], fmt) if fmt.dynamic
-                else _RULES[fmt.blocks](slices[layout], fmt)
+        return [_fitted(slices[layout], fmt, 1 if axes is None else layout.sums)
                 for layout, fmt in zip(layouts, formats, strict=True)]
 
     def encode(self, x: Tensor, params: Params, fmt: FloatFormat,
@@ -47,10 +44,8 @@ class Float:
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        layout = matched(layout_of(x.shape, fmt, axes), params.scale)
-        rows = layout.to_slices(x.detach())
-        if rows.numel():
-            check_finite(rows.amin(), rows.amax())
+        layout = layout_for(x.shape, params, fmt, axes)
+        rows = finite(layout.to_slices(x.detach()))
         codes = codes_of(rows.float() / params.scale, _numbers(fmt, params))
         return layout.from_slices(codes).contiguous()
 
@@ -63,7 +58,7 @@ class Float:
             BadInput: the codes do not fit *params*.
         """
         del shape  # it is that of the codes
-        layout = matched(layout_of(codes.shape, fmt, axes), params.scale)
+        layout = layout_for(codes.shape, params, fmt, axes)
         numbers = numbers_of(_numbers(fmt, params)).to(codes.device)
         values = numbers[layout.to_slices(codes).long()].mul_(params.scale)
         return layout.from_slices(values.to(dtype)).contiguous()
@@ -71,3 +66,9 @@ class Float:
 
 def _numbers(fmt: FloatFormat, params: Params) -> MiniFloat:
     return fmt.candidates[int(params.more["table"]) if "table" in params.more else 0]
+
+
+def _fitted(slices: Slices, fmt: FloatFormat, tokens: int) -> Params:
+    if fmt.dynamic:
+        return token_scaled(slices, fmt)
+    return free_scaled(slices, fmt) if fmt.blocks == "real" else block_scaled(slices, fmt, tokens)

@@ -13,10 +13,17 @@ _TOP_BINADE = 14
 _EXPONENTS = (-125, 112)
 
 
-def to_halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    """*x* as float16 of its shape, and the exponent (int8 [1]) of the power of two they count."""
-    largest = x.float().abs().max().view(1) if x.numel() else x.new_zeros(1, dtype=torch.float32)
-    exponent = (floor_log2(largest) - _TOP_BINADE).clamp(*_EXPONENTS)
+def to_halves(x: Tensor, *, top: int = _TOP_BINADE,
+              each: bool = False) -> tuple[Tensor, Tensor]:
+    """*x* as float16 of its shape, and the exponent (int8 [1]) of the power of two they count.
+
+    *top* is the binade of the largest float16 number. With *each*, every index of the first of
+    three dimensions has an exponent of its own, [n, 1, 1].
+    """
+    dims = list(range(int(each), x.dim()))
+    largest = x.float().abs().amax(dims, keepdim=each) if x.numel() else x.new_zeros(())
+    largest = largest.float() if each else largest.float().view(1)
+    exponent = (floor_log2(largest) - top).clamp(*_EXPONENTS)
     return (x.double() / power_of_two(exponent)).half(), exponent.to(torch.int8)
 
 

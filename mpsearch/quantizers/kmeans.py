@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
@@ -13,9 +15,27 @@ Indices = npt.NDArray[np.intp]
 _DRAWS, _MANY_DRAWS = 4, 16
 """Turns in which the first codewords are drawn, an equal share in each; more for few codewords."""
 _FEW = 1 << 8
-_SLACK = 0.5  # in training, a codeword may be so much farther than the nearest
 _LITTLE, _MUCH = 0.5, 1.5  # of the mean error of a codeword
 _HARDLY = 1e-280  # the weight of what is drawn last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How codewords are trained: in so many *rounds*, and how exactly.
+
+    In them a codeword may be farther than the nearest by the share *slack* of its distance, which
+    is faster. With a *step* codewords stay multiples of it: then, of points that are multiples of
+    it as well, distances and sums are exact if they fit float64, in whatever order they are
+    summed, so that the last digits of one machine lead to no other codewords.
+    """
+
+    rounds: int
+    slack: float = 0.5
+    step: float = 0.0
+
+    def held(self, codewords: Array) -> Array:
+        """*codewords* at the nearest multiples of the step."""
+        return np.rint(codewords / self.step) * self.step if self.step else codewords
 
 
 def nearest(points: Array, codewords: Array, slack: float = 0.0) -> tuple[Array, Indices]:
@@ -29,7 +49,8 @@ def nearest(points: Array, codewords: Array, slack: float = 0.0) -> tuple[Array,
     return distance, index
 
 
-def trained(points: Array, weight: Array, count: int, rounds: int, seed: int = 0) -> Array:
+def trained(points: Array, weight: Array, count: int, training: Training,
+            seed: int = 0) -> Array:
     """*count* codewords for *points* [n, d] with their *weight* [n]; float64.
 
     Where there are no more points than codewords, they are the points.
@@ -37,13 +58,13 @@ def trained(points: Array, weight: Array, count: int, rounds: int, seed: int = 0
     if len(points) <= count:
         return points[np.arange(count) % len(points)]
     stream = Stream(seed)
-    first = _first(points, weight, count, stream)
-    return improved(points, weight, first, rounds, stream)
+    first = _first(points, weight, count, stream, training.slack)
+    return improved(points, weight, first, training, stream)
 
 
-def improved(points: Array, weight: Array, codewords: Array, rounds: int,
+def improved(points: Array, weight: Array, codewords: Array, training: Training,
              stream: Stream) -> Array:
-    """*codewords* after *rounds* in each of which they become the means of the nearest points.
+    """*codewords* after rounds in each of which they become the means of the nearest points.
 
     In the first half of the rounds those that carry little of the error move to where there is
     much; later only those that have no points do, each to the point of the largest error. Sources:
@@ -51,12 +72,14 @@ def improved(points: Array, weight: Array, codewords: Array, rounds: int,
     Patane and Russo, "The Enhanced LBG Algorithm" (Neural Networks 2001), whose test of every
     single move is left out.
     """
+    rounds = training.rounds
     for turn in range(rounds):
-        distance, index = nearest(points, codewords, _SLACK)
+        distance, index = nearest(points, codewords, training.slack)
         error = weight * np.square(distance)
         codewords = means(points, weight, index, codewords)
         if turn < rounds // 2:
             codewords = _shared_out(codewords, index, error, weight, stream)
+        codewords = training.held(codewords)
         idle = np.flatnonzero(np.bincount(index, minlength=len(codewords)) == 0)
         if turn >= rounds // 2 and len(idle):
             codewords[idle] = points[np.argsort(-error, kind="stable")[:len(idle)]]
@@ -89,7 +112,7 @@ def means(points: Array, weight: Array, index: Indices, codewords: Array) -> Arr
     return found
 
 
-def _first(points: Array, weight: Array, count: int, stream: Stream) -> Array:
+def _first(points: Array, weight: Array, count: int, stream: Stream, slack: float) -> Array:
     """*count* of the points: far ones are likelier to be drawn, by the square of the distance.
 
     All of a turn are drawn at once (as in Bahmani et al., "Scalable K-Means++", VLDB 2012),
@@ -98,7 +121,7 @@ def _first(points: Array, weight: Array, count: int, stream: Stream) -> Array:
     share = -(-count // (_MANY_DRAWS if count <= _FEW else _DRAWS))
     chosen = _drawn(weight, share, stream)
     while len(chosen) < count:
-        distance, _ = nearest(points, points[chosen], _SLACK)
+        distance, _ = nearest(points, points[chosen], slack)
         many = min(share, count - len(chosen))
         more = _drawn(weight * np.square(distance), many, stream)
         chosen = np.concatenate([chosen, more])

@@ -19,8 +19,8 @@ class Layout:
 
     *shape* is the tensor's, *summed* the dimensions that the layer sums over, *group* the run
     length inside each sum (None: the sum is one run). Where *group* does not divide a sum, its
-    last run is filled up with zeros. Zero is a code of every format, so the filling adds no
-    error and widens no range.
+    last run is filled up with zeros, which widen no range. Where 0 has a code they add no error
+    either; a search for levels without 0 leaves them out.
     """
 
     shape: tuple[int, ...]
@@ -93,17 +93,3 @@ def layout_of(shape: Sequence[int], fmt: Format, axes: Sequence[int] | None = No
     layout = Layout(shape=tuple(shape), summed=summed, group=fmt.group_size)
     whole = layout.group is None or layout.group >= layout.terms
     return replace(layout, group=None) if whole else layout
-
-
-def matched(layout: Layout, scales: Tensor) -> Layout:
-    """*layout*, if there are as many *scales* as it has slices.
-
-    Raises:
-        BadInput: there are more or fewer.
-    """
-    if len(scales) != layout.slices:
-        raise BadInput(
-            f"{len(scales)} scales for a tensor of shape {layout.shape} that needs "
-            f"{layout.slices}: fit the parameters on a tensor of this shape"
-        )
-    return layout

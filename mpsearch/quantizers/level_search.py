@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mpsearch.core.formats.levels import LevelFormat
 from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.scale_search import reach_of
 from mpsearch.quantizers.scales import ScaleGrid
 from mpsearch.quantizers.slices import Slices
 from mpsearch.quantizers.sorted_error import SortedSlices
@@ -87,9 +88,7 @@ class _Search:
 def fitted(slices: Slices, formats: Sequence[LevelFormat],
            tables: Sequence[Tensor]) -> list[Params]:
     """Parameters in each of *formats*, whose candidate levels are *tables* ([T, n] each)."""
-    reach = torch.maximum(-slices.low, slices.high)
-    spare = torch.where(reach.max() > 0, reach.max(), 1.0)
-    exact = torch.where(reach > 0, reach, spare)
+    exact = reach_of(slices)
     ready: dict[bool, _Search] = {}
     found = []
     for fmt, own in zip(formats, tables, strict=True):
@@ -129,7 +128,7 @@ def _promising(search: _Search, tables: Tensor, lows: Sequence[float]) -> list[t
 
 
 def _lows(ordered: SortedSlices, fmt: LevelFormat) -> list[float]:
-    """Shifts to try, in units: 0, and where numbers go below it their smallest ones."""
+    """Shifts to try, in units: 0, or where numbers go below it their smallest ones."""
     least = ordered.x[:, 0].min()
     if not fmt.SHIFTED or least >= 0:
         return [0.0]
@@ -143,4 +142,4 @@ def _params(best: _Found, grid: ScaleGrid, fmt: LevelFormat) -> Params:
     more = {"table": torch.tensor([best.table], dtype=torch.uint8, device=scale.device)}
     if fmt.SHIFTED:
         more["shift"] = (best.shift * grid.unit[:1, 0]).float()
-    return Params(scale=scale, zero_point=torch.zeros_like(scale, dtype=torch.int32), more=more)
+    return Params.without_zero(scale, more)

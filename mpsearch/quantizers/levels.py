@@ -14,13 +14,13 @@ from functools import cache, lru_cache
 import torch
 from torch import Tensor
 
-from mpsearch.core.errors import BadInput
 from mpsearch.core.formats.levels import LevelFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.layout import Layout, layout_of
+from mpsearch.quantizers.checked import finite, layout_for
+from mpsearch.quantizers.layout import layout_of
 from mpsearch.quantizers.level_search import fitted
 from mpsearch.quantizers.lookup import Lookup, Work
-from mpsearch.quantizers.slices import Slices, check_finite
+from mpsearch.quantizers.slices import Slices
 from mpsearch.quantizers.tiles import tiles
 
 
@@ -59,10 +59,8 @@ class Levels(ABC):
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        layout = _checked(layout_of(x.shape, fmt, axes), params)
-        rows = layout.to_slices(x.detach())
-        if rows.numel():
-            check_finite(rows.amin(), rows.amax())
+        layout = layout_for(x.shape, params, fmt, axes)
+        rows = finite(layout.to_slices(x.detach()))
         table = self._table(fmt, params, x.device)
         steps = (rows.float() - _shift(params)).div_(params.scale).contiguous()
         codes = torch.bucketize(steps, _bounds(table), out_int32=True)
@@ -77,7 +75,7 @@ class Levels(ABC):
             BadInput: the codes do not fit *params*.
         """
         del shape  # it is that of the codes
-        layout = _checked(layout_of(codes.shape, fmt, axes), params)
+        layout = layout_for(codes.shape, params, fmt, axes)
         table = self._table(fmt, params, codes.device)
         rows = layout.to_slices(codes)
         levels = table.index_select(0, rows.flatten()).view(rows.shape)
@@ -95,9 +93,8 @@ class Levels(ABC):
         if lookup is None or not x.numel():
             codes = self.encode(x, params, fmt, axes)
             return self.decode(codes, params, fmt, axes, dtype=x.dtype)
-        layout = _checked(layout_of(x.shape, fmt, axes), params)
-        rows = layout.to_slices(x.detach())
-        check_finite(*rows.aminmax())
+        layout = layout_for(x.shape, params, fmt, axes)
+        rows = finite(layout.to_slices(x.detach()))
         out = torch.empty(rows.shape, dtype=x.dtype, device=x.device)
         _look_up(rows, levels, lookup, params, out)
         return layout.from_slices(out).contiguous()
@@ -142,12 +139,3 @@ def _look_up(rows: Tensor, levels: Tensor, lookup: Lookup, params: Params, out: 
 
 def _shift(params: Params) -> Tensor | float:
     return params.more.get("shift", 0.0)
-
-
-def _checked(layout: Layout, params: Params) -> Layout:
-    if len(params.scale) != layout.slices:
-        raise BadInput(
-            f"{len(params.scale)} scales for a tensor of shape {layout.shape} that needs "
-            f"{layout.slices}: fit the parameters on a tensor of this shape"
-        )
-    return layout

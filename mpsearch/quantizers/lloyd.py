@@ -110,18 +110,11 @@ def _fitted(numbers: Numbers, ordered: Ordered | None, fmt: LloydFormat,
             levels = _means(numbers, scale, levels)
         levels = levels.astype(np.float16).astype(np.float64)
         more = {"codebook": torch.from_numpy(levels).half().to(device)}
-    scale = _best_start(numbers, levels)
+    scale = numbers.best_start(_STARTS, lambda scale: _values(numbers, scale, levels))
     for _ in range(_REFITS):
         scale = numbers.refitted(_values(numbers, scale, levels), scale)
     scales = numbers.stored(scale, device)
-    return Params(scale=scales, zero_point=torch.zeros_like(scales, dtype=torch.int32), more=more)
-
-
-def _best_start(numbers: Numbers, levels: Array) -> Array:
-    starts = [numbers.nearest(share * numbers.spread) for share in _STARTS]
-    errors = [numbers.errors(_values(numbers, scale, levels) * scale) for scale in starts]
-    best: Array = np.take_along_axis(np.stack(starts), np.argmin(errors, 0)[None], 0)[0]
-    return best
+    return Params.without_zero(scales, more)
 
 
 def _codes(numbers: Numbers, scale: Array, levels: Array) -> Tensor:

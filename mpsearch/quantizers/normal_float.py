@@ -10,12 +10,13 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats.normal import NormalFloatFormat
+from mpsearch.core.formats.normal_float import NormalFloatFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.layout import layout_of, matched
+from mpsearch.quantizers.checked import finite, layout_for
+from mpsearch.quantizers.layout import layout_of
 from mpsearch.quantizers.scale_search import Search, reach_of, shares
 from mpsearch.quantizers.scales import ScaleGrid
-from mpsearch.quantizers.slices import Slices, check_finite
+from mpsearch.quantizers.slices import Slices
 from mpsearch.quantizers.threads import side_by_side
 
 _FINE = 1 << 14
@@ -52,10 +53,8 @@ class NormalFloat:
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        layout = matched(layout_of(x.shape, fmt, axes), params.scale)
-        rows = layout.to_slices(x.detach())
-        if rows.numel():
-            check_finite(rows.amin(), rows.amax())
+        layout = layout_for(x.shape, params, fmt, axes)
+        rows = finite(layout.to_slices(x.detach()))
         codes = _codes(rows.float() / params.scale, levels_of(fmt.bits))
         return layout.from_slices(codes).contiguous()
 
@@ -68,7 +67,7 @@ class NormalFloat:
             BadInput: the codes do not fit *params*.
         """
         del shape  # it is that of the codes
-        layout = matched(layout_of(codes.shape, fmt, axes), params.scale)
+        layout = layout_for(codes.shape, params, fmt, axes)
         levels = levels_of(fmt.bits).to(codes.device)
         values = levels[layout.to_slices(codes).long()].mul_(params.scale)
         return layout.from_slices(values.to(dtype)).contiguous()
@@ -111,22 +110,18 @@ def _fitted(slices: Slices, fmt: NormalFloatFormat) -> Params:
     if fmt.scale == "absmax":
         reach = reach_of(slices)
         grid = ScaleGrid.around(reach, stored=True)
-        return _params(grid.from_units(grid.at_least(reach / grid.unit)))
+        return Params.without_zero(grid.from_units(grid.at_least(reach / grid.unit)))
     table = _fine_table(fmt.bits).to(slices.x.device)
 
     def rounding(steps: Tensor) -> Tensor:
         at = steps.add_(1).mul_(_FINE).clamp_(0, 2 * _FINE - 1).int()
         return table.index_select(0, at.view(-1)).view(at.shape)
 
-    def found(rows: slice) -> Tensor:
-        search = Search.of(slices, rows)
+    def found(search: Search) -> Tensor:
         tried = [search.grid.nearest(search.reach * share)
                  for share in shares(_OCTAVES, _A_OCTAVE, _ABOVE)]
         best = search.refined(rounding, search.best_of(rounding, tried), _RATIOS)
         return search.grid.from_units(best.scale)
 
-    return _params(torch.cat(side_by_side(found, list(slices.blocks()), slices.x.device)))
-
-
-def _params(scale: Tensor) -> Params:
-    return Params(scale=scale, zero_point=torch.zeros_like(scale, dtype=torch.int32))
+    searches = list(Search.each(slices))
+    return Params.without_zero(torch.cat(side_by_side(found, searches, slices.x.device)))

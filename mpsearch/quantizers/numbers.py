@@ -6,6 +6,7 @@ the numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,7 +20,7 @@ from mpsearch.quantizers.scales import ScaleGrid
 from mpsearch.quantizers.slices import Slices
 
 Array = npt.NDArray[np.float64]
-_LEAST = 2.0**-149  # what a tensor of zeros has as its scale, so that it comes back as zeros
+_LEAST = 2.0**-149  # the scale of a tensor of zeros: what comes back is 0, or hardly more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,16 @@ class Numbers:
         rest = (values - self.x) * self.there
         errors: Array = np.einsum("sl,sl->s", rest, rest)[:, None]
         return errors
+
+    def best_start(self, shares: Sequence[float], values: Callable[[Array], Array]) -> Array:
+        """For each slice the best of some *shares* of its spread, [S, 1].
+
+        *values* gives the levels [S, L] that numbers take under scales.
+        """
+        scales = [self.nearest(share * self.spread) for share in shares]
+        errors = [self.errors(values(scale) * scale) for scale in scales]
+        best: Array = np.take_along_axis(np.stack(scales), np.argmin(errors, 0)[None], 0)[0]
+        return best
 
     def stored(self, scale: Array, device: torch.device) -> Tensor:
         """*scale* in units as the float32 numbers of `Params`."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mpsearch.core.errors import BadInput
 from mpsearch.core.formats.split import OutlierInputsFormat
 from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.checked import finite, layout_for
 from mpsearch.quantizers.halves import from_halves, to_halves
 from mpsearch.quantizers.layout import Layout, layout_of
-from mpsearch.quantizers.slices import Slices, check_finite
+from mpsearch.quantizers.slices import Slices
 from mpsearch.quantizers.uniform import Uniform
 
 _INTEGERS = Uniform()
@@ -23,11 +23,13 @@ _INTEGERS = Uniform()
 class OutlierInputs:
     """Outlier columns as they are, the largest magnitude of what is left as each token's scale.
 
-    A column is one term of the sums, whatever the token. Outliers are part of the parameters, which
-    an activation like this finds at every call; their codes are 0.
+    A column is one term of the sums, whatever the token. Every sample, an index of the first
+    dimension, has outliers of its own (where the layer sums over that one, the whole tensor is a
+    sample), so that no sample depends on the others of its batch. Outliers are part of the
+    parameters, which an activation like this finds at every call; their codes are 0.
 
     Source: Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale"
-    (NeurIPS 2022, arXiv:2208.07339). The threshold counts in root mean squares of the tensor, and
+    (NeurIPS 2022, arXiv:2208.07339). The threshold counts in root mean squares of a sample, and
     the number of columns has a limit (see the format). The rows of the weight that meet these
     columns are in 16 bits there, here in the weight's own format.
     """
@@ -40,7 +42,7 @@ class OutlierInputs:
             BadInput: the tensor is empty or has values that are not finite.
         """
         layout = layout_of(x.shape, formats[0], axes)
-        rows = Slices.of(x, layout).x
+        rows = _by_sample(Slices.of(x, layout).x, layout)
         return [_params(rows, fmt) for fmt in formats]
 
     def encode(self, x: Tensor, params: Params, fmt: OutlierInputsFormat,
@@ -50,11 +52,10 @@ class OutlierInputs:
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        layout = _checked(layout_of(x.shape, fmt, axes), params)
-        rows = layout.to_slices(x.detach())
-        if rows.numel():
-            check_finite(rows.amin(), rows.amax())
-        codes = _INTEGERS.encode(_without(rows, params.more["columns"]), params, fmt.rest)
+        layout = layout_for(x.shape, params, fmt, axes)
+        rows = finite(layout.to_slices(x.detach()))
+        rest = _without(_by_sample(rows, layout), params.more["columns"])
+        codes = _INTEGERS.encode(rest.view(rows.shape), params, fmt.rest)
         return layout.from_slices(codes).contiguous()
 
     def decode(self, codes: Tensor, params: Params, fmt: OutlierInputsFormat,
@@ -66,37 +67,37 @@ class OutlierInputs:
             BadInput: the codes do not fit *params*.
         """
         del shape  # it is that of the codes
-        layout = _checked(layout_of(codes.shape, fmt, axes), params)
+        layout = layout_for(codes.shape, params, fmt, axes)
         rows = _INTEGERS.decode(layout.to_slices(codes), params, fmt.rest, dtype=dtype)
+        own = _by_sample(rows, layout)
         outliers = from_halves(params.more["outliers"], params.more["exponent"])
-        rows[:, params.more["columns"]] = outliers.to(dtype)
-        return layout.from_slices(rows).contiguous()
+        values = torch.where(params.more["columns"], outliers.to(dtype), own)
+        return layout.from_slices(values.view(rows.shape)).contiguous()
+
+
+def _by_sample(rows: Tensor, layout: Layout) -> Tensor:
+    """*rows* [tokens, columns] as [samples, tokens of each, columns]."""
+    samples = layout.shape[0] if 0 in layout.kept else 1
+    return rows.reshape(samples, -1 if rows.numel() else 0, rows.shape[1])
 
 
 def _params(rows: Tensor, fmt: OutlierInputsFormat) -> Params:
-    columns = _outliers(rows, fmt)
-    rest = _INTEGERS.fit(_without(rows, columns), [fmt.rest])[0]
-    outliers, exponent = to_halves(rows[:, columns])
+    """Outlier *columns* bool [samples, 1, columns]; *outliers* float16, 0 elsewhere, as *rows*."""
+    columns = torch.stack([_outliers(own, fmt) for own in rows])[:, None]
+    rest = _INTEGERS.fit(_without(rows, columns).flatten(0, 1), [fmt.rest])[0]
+    outliers, exponent = to_halves(torch.where(columns, rows, 0), each=True)
     return Params(scale=rest.scale, zero_point=rest.zero_point, more={
         "columns": columns, "outliers": outliers, "exponent": exponent})
 
 
 def _outliers(rows: Tensor, fmt: OutlierInputsFormat) -> Tensor:
-    """Columns that reach the threshold, the largest of them, in rising order; int64."""
+    """Which columns reach the threshold; of too many the largest. bool [columns]."""
     peaks = rows.abs().amax(0).double()
     limit = fmt.threshold * rows.double().square().mean().sqrt()
     largest = peaks.argsort(descending=True, stable=True)[:fmt.outliers(len(peaks))]
     chosen = largest[(peaks[largest] >= limit) & (peaks[largest] > 0)]
-    return chosen.sort().values
+    return torch.zeros_like(peaks, dtype=torch.bool).index_fill(0, chosen, value=True)
 
 
 def _without(rows: Tensor, columns: Tensor) -> Tensor:
-    return rows.index_fill(1, columns, 0)
-
-
-def _checked(layout: Layout, params: Params) -> Layout:
-    if len(params.scale) != layout.slices:
-        raise BadInput(
-            f"{len(params.scale)} scales for a tensor of shape {layout.shape} that needs "
-            f"{layout.slices}: fit the parameters on a tensor of this shape")
-    return layout
+    return rows.masked_fill(columns, 0)

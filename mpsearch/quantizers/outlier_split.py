@@ -12,11 +12,12 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import rows_of
 from mpsearch.core.formats.split import OutlierSplitFormat
 from mpsearch.quantizers.base import Params
+from mpsearch.quantizers.checked import finite
 from mpsearch.quantizers.code_shape import code_shape
 from mpsearch.quantizers.halves import from_halves, to_halves
 from mpsearch.quantizers.layout import layout_of
 from mpsearch.quantizers.outlier_columns import Split, others, split
-from mpsearch.quantizers.slices import Slices, check_finite
+from mpsearch.quantizers.slices import Slices
 from mpsearch.quantizers.uniform import Uniform
 
 _INTEGERS = Uniform()
@@ -57,9 +58,7 @@ class OutlierSplit:
         del axes
         matrix = x.detach().reshape(rows_of(tuple(x.shape)))
         left = _left(params, fmt, tuple(x.shape))
-        if matrix.numel():
-            check_finite(matrix.amin(), matrix.amax())
-        codes = _INTEGERS.encode(matrix[:, left], params, fmt.rest)
+        codes = _INTEGERS.encode(finite(matrix)[:, left], params, fmt.rest)
         return codes.reshape(code_shape(fmt, x.shape))
 
     def decode(self, codes: Tensor, params: Params, fmt: OutlierSplitFormat,

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats import Format, rows_of
+from mpsearch.core.formats import Format
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.bitstream import pack, unpack
+from mpsearch.quantizers.code_shape import code_shape
 from mpsearch.quantizers.stored_scales import names_of, read_scales, stored_scales
 
 _SHARED = "global_scale"
@@ -62,8 +63,7 @@ def unpacked(
     more = {name: tensors[f"weight_{name}"] for name in tables}
     if "weight_global_scale" in names:
         more[_SHARED] = tensors["weight_global_scale"]
-    own = fmt.codes(shape)
-    codes = unpack(tensors["weight_packed"], fmt, shape if own == rows_of(shape) else own)
+    codes = unpack(tensors["weight_packed"], fmt, code_shape(fmt, shape))
     return codes, Params(scale=scale, zero_point=zero.to(torch.int32), more=more)
 
 

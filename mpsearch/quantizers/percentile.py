@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +12,7 @@ from mpsearch.quantizers.absmax import Span, Start, zero_of
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.error import Choice, params_of
 from mpsearch.quantizers.slices import Slices
+from mpsearch.quantizers.strides import coprime_stride
 from mpsearch.quantizers.threads import side_by_side
 
 # Clipped on either side. RepQ-ViT (Li et al., ICCV 2023) picks among the last three for
@@ -50,7 +50,8 @@ def percentile(slices: Slices, formats: Sequence[IntFormat]) -> list[Params]:
 
 def _ranges(x: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Percentile ranges of the rows of *x*, widest last, each with 0 inside; float64 [S, 1]."""
-    ordered = _sample(x).sort(dim=1).values
+    sample = x[:, ::coprime_stride(x.shape[1], _SORTED_AT_MOST)]
+    ordered = sample.sort(dim=1).values
     length = ordered.shape[1]
     cuts = dict.fromkeys(round(length * share) for share in _SHARES)
     return [
@@ -58,19 +59,6 @@ def _ranges(x: Tensor) -> list[tuple[Tensor, Tensor]]:
          ordered[:, length - 1 - cut : length - cut].double().clamp(min=0))
         for cut in cuts if cut
     ]
-
-
-def _sample(x: Tensor) -> Tensor:
-    """*x*, or columns at a fixed stride that shares no factor with the length.
-
-    Such a stride meets every index of every inner dimension equally often, so that a tensor's
-    channels are all seen.
-    """
-    length = x.shape[1]
-    stride = -(-length // _SORTED_AT_MOST)
-    while stride > 1 and math.gcd(stride, length) > 1:
-        stride += 1
-    return x[:, ::stride]
 
 
 def _best(x: Tensor, ranges: list[tuple[Tensor, Tensor]], fmt: IntFormat, start: Start) -> Choice:

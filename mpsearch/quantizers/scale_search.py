@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -43,12 +43,17 @@ class Search:
     grid: ScaleGrid
 
     @classmethod
-    def of(cls, slices: Slices, rows: slice) -> Self:
-        """The search for some *rows* of *slices*; slices of zeros reach as far as the largest."""
+    def each(cls, slices: Slices) -> Iterator[Self]:
+        """The search for each block of *slices*; zeros reach as far as the largest slice."""
         reach = reach_of(slices)
         grid = ScaleGrid.around(reach, stored=True)
-        return cls(x=grid.to_units(slices.x[rows]).contiguous(), grid=grid.rows(rows),
-                   reach=(reach / grid.unit)[rows])
+        for rows in slices.blocks():
+            yield cls.of(slices.x[rows], reach[rows], grid.rows(rows))
+
+    @classmethod
+    def of(cls, x: Tensor, reach: Tensor, grid: ScaleGrid) -> Self:
+        """The search for slices *x* of this *reach*, all of them on *grid*."""
+        return cls(x=grid.to_units(x).contiguous(), reach=reach / grid.unit, grid=grid)
 
     def best_of(self, rounding: Rounding, scales: Sequence[Tensor]) -> Found:
         """For each slice the first of *scales* (in units) that leads to the least error."""

@@ -24,7 +24,8 @@ _INTEGERS = Uniform()
 class Sparse24:
     """2:4 sparsity by magnitude, then integers for what is left.
 
-    Fours are runs of a row (an output channel, its terms in order of memory). Of equal magnitudes
+    Fours are runs of a row (an output channel, its terms in order of memory: those of a convolution
+    are places of its kernel, where hardware wants input channels). Of equal magnitudes
     the first are kept. The scale is that of least squared error on the kept weights: the ones set
     to 0 lose the same whatever it is. A code holds, from its lowest bits, the two places in rising
     order, two bits each, and the two integers, each counted from the smallest.

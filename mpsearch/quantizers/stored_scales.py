@@ -9,17 +9,15 @@ from torch import Tensor
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format
+from mpsearch.quantizers.halves import from_halves, to_halves
 from mpsearch.quantizers.scales import floor_log2, power_of_two
 
-# The largest stored scale lies in fp16's last binade, from 2**15 to 65504, unless the exponent
-# would then not fit its 8 bits.
-_LAST_BINADE = 15
-_SMALLEST_EXPONENT = -128
+_LAST_BINADE = 15  # fp16's, from 2**15 to 65504: scales were rounded, so that none goes beyond
 _BIAS = 127
 """A stored power of two is its exponent with this added (E8M0)."""
 _NAMES: dict[str, tuple[str, ...]] = {
     "half": ("weight_scale", "weight_scale_exponent"), "exponent": ("weight_scale",),
-    "e4m3": ("weight_scale", "weight_global_scale"), "none": ()}
+    "e4m3": ("weight_scale", "weight_global_scale")}
 
 
 def names_of(fmt: Format) -> tuple[str, ...]:
@@ -35,11 +33,10 @@ def stored_scales(scale: Tensor, fmt: Format, shared: Tensor | None = None) -> d
     Raises:
         BadInput: the scales were not rounded for storage.
     """
-    if fmt.scale_storage == "none":
-        return {}
     flat = scale.flatten()
     if fmt.scale_storage == "half":
-        half, exponent = _halves(flat)
+        half, exponent = to_halves(flat, top=_LAST_BINADE)
+        _require_same(from_halves(half, exponent), flat)
         return {"weight_scale": half, "weight_scale_exponent": exponent}
     if fmt.scale_storage == "exponent":
         exponent = floor_log2(flat)
@@ -52,27 +49,15 @@ def stored_scales(scale: Tensor, fmt: Format, shared: Tensor | None = None) -> d
 
 
 def read_scales(tensors: Mapping[str, Tensor], fmt: Format, count: int) -> Tensor:
-    """The scales that `stored_scales` stored, float32 [S, 1]; ones where none are."""
-    if fmt.scale_storage == "none":
-        return torch.ones(count, 1)
+    """The scales that `stored_scales` stored, float32 [S, 1]."""
     stored = tensors["weight_scale"].view(-1, 1)
     if len(stored) != count:
         raise BadInput(f"{len(stored)} stored scales for a weight that has {count} in {fmt}")
     if fmt.scale_storage == "half":
-        unit = power_of_two(tensors["weight_scale_exponent"].long())
-        return (stored.double() * unit).float()
+        return from_halves(stored, tensors["weight_scale_exponent"])
     if fmt.scale_storage == "exponent":
         return power_of_two(stored.long() - _BIAS).float()
     return stored.view(torch.float8_e4m3fn).float() * tensors["weight_global_scale"]
-
-
-def _halves(scale: Tensor) -> tuple[Tensor, Tensor]:
-    """float32 scales as fp16 numbers and their one exponent (int8 [1])."""
-    exponent = (floor_log2(scale.max().view(1)) - _LAST_BINADE).clamp(min=_SMALLEST_EXPONENT)
-    exact = scale.double() / power_of_two(exponent)
-    half = exact.half()
-    _require_same(half.double(), exact)
-    return half, exponent.to(torch.int8)
 
 
 def _require_same(stored: Tensor, scale: Tensor) -> None:

@@ -25,7 +25,7 @@ def side_by_side(
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1:
         return [task(item) for item in items]
-    workers = min(threads, len(items))
+    workers = max(1, min(threads, len(items)))
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(pool.map(task, items))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import IntFormat, ScaleRule
 from mpsearch.quantizers.absmax import absmax
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.layout import Layout, layout_of
+from mpsearch.quantizers.checked import finite, layout_for
+from mpsearch.quantizers.layout import layout_of
 from mpsearch.quantizers.least_squares import least_squares
 from mpsearch.quantizers.percentile import percentile
-from mpsearch.quantizers.slices import Slices, check_finite
+from mpsearch.quantizers.slices import Slices
 from mpsearch.quantizers.tiles import tiles
 
 _RULES: dict[ScaleRule, Callable[[Slices, Sequence[IntFormat]], list[Params]]] = {
@@ -63,10 +63,8 @@ class Uniform:
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        layout = _checked(layout_of(x.shape, fmt, axes), params)
-        rows = layout.to_slices(x.detach())
-        if rows.numel():
-            check_finite(rows.amin(), rows.amax())
+        layout = layout_for(x.shape, params, fmt, axes)
+        rows = finite(layout.to_slices(x.detach()))
         codes = (rows.float() / params.scale).round_().add_(params.zero_point)
         return layout.from_slices(codes.clamp_(*fmt.code_range).to(torch.int32)).contiguous()
 
@@ -86,7 +84,7 @@ class Uniform:
             BadInput: the codes do not fit *params*.
         """
         del shape  # it is that of the codes
-        layout = _checked(layout_of(codes.shape, fmt, axes), params)
+        layout = layout_for(codes.shape, params, fmt, axes)
         steps = layout.to_slices(codes).to(torch.float32, copy=True).sub_(params.zero_point)
         return layout.from_slices(steps.mul_(params.scale).to(dtype)).contiguous()
 
@@ -99,11 +97,10 @@ class Uniform:
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        layout = _checked(layout_of(x.shape, fmt, axes), params)
-        rows = layout.to_slices(x.detach())
+        layout = layout_for(x.shape, params, fmt, axes)
+        rows = finite(layout.to_slices(x.detach()))
         if not rows.numel():
             return x.detach().clone()
-        check_finite(*rows.aminmax())
         out = torch.empty(rows.shape, device=x.device)
         zeros = params.zero_point.float()
         for part in tiles(rows):
@@ -111,12 +108,3 @@ class Uniform:
             tile = torch.div(rows[part].float(), scale, out=out[part]).round_().add_(zero)
             tile.clamp_(*fmt.code_range).sub_(zero).mul_(scale)
         return layout.from_slices(out.to(x.dtype)).contiguous()
-
-
-def _checked(layout: Layout, params: Params) -> Layout:
-    if len(params.scale) != layout.slices:
-        raise BadInput(
-            f"{len(params.scale)} scales for a tensor of shape {layout.shape} that needs "
-            f"{layout.slices}: fit the parameters on a tensor of this shape"
-        )
-    return layout

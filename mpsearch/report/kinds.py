@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mpsearch.core.formats import Format, registry
-from mpsearch.core.formats.base import widths_text
+from mpsearch.core.formats.words import widths_text
 from mpsearch.report.grid import Grid, shown, words
 
 _WIDTH, _INDENT = 80, "    "
@@ -64,8 +64,11 @@ def _named(granularities: tuple[str, ...], but: str = "") -> list[str]:
 
 
 def _choices(setting: Field[Any], hint: Any) -> dict[str, Any]:
-    """The default of a setting, None where it must be given, and its values if they are few."""
-    default = None if setting.default is MISSING else setting.default
+    """The default of a setting and its values if they are few.
+
+    The default is None where it must be given, or follows from other settings.
+    """
+    default = None if setting.default in (MISSING, "") else setting.default
     return {"default": default,
             **({"values": list(get_args(hint))} if get_origin(hint) is Literal else {})}
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Group, LayerSpec
-from mpsearch.fakequant.weights import quantizer_of
 from mpsearch.quantizers.base import Params, fake_quantize
+from mpsearch.quantizers.of_kind import quantizer_of
 from mpsearch.sensitivity.moments import Moments
 from mpsearch.sensitivity.study import Study
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from mpsearch import plugins
 from mpsearch.core.formats import Format, IntFormat
 from mpsearch.core.formats.floating import FloatFormat
-from mpsearch.core.formats.normal import NormalFloatFormat
+from mpsearch.core.formats.normal_float import NormalFloatFormat
 from mpsearch.quantizers.base import Params, fake_quantize
 
 Row = tuple[str, Format, Tensor, Tensor | None, str]

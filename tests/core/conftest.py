@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Evaluation, ModelRef, Policy, Scheme, StaticRange, Totals
+from tests.formats import integer
 
 FINITE = st.floats(-1e9, 1e9, allow_nan=False)
 FORMATS = st.builds(
-    IntFormat, bits=st.integers(2, 16), symmetric=st.booleans(),
+    integer, bits=st.integers(2, 16), symmetric=st.booleans(),
     granularity=st.sampled_from(["tensor", "channel", "token", "group:64"]),
     scale=st.sampled_from(["absmax", "percentile", "least_squares"]))
 SCHEMES = st.builds(Scheme, weight=st.none() | FORMATS, input=st.none() | FORMATS,

@@ -7,7 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats import IntFormat, rows_of
+from mpsearch.core.formats import IntFormat, registry, rows_of
+from mpsearch.core.formats.codewords import VectorFormat
+from mpsearch.core.formats.floating import FloatFormat
+from mpsearch.core.formats.levels import (
+    AdaLogFormat,
+    Log2Format,
+    LogSqrt2Format,
+    SulqFormat,
+    TanFormat,
+    TwoRegionFormat,
+)
+from mpsearch.core.formats.lloyd import LloydFormat
+from mpsearch.core.formats.normal_float import NormalFloatFormat
+from mpsearch.core.formats.sparse import Sparse24Format
+from mpsearch.core.formats.split import OutlierInputsFormat
+from mpsearch.core.formats.trellis import TrellisFormat
+from mpsearch.core.formats.twin_log import TwinLogFormat
+from mpsearch.core.formats.words import widths_text
 
 BITS = st.integers(2, 16)
 GRANULARITIES = st.sampled_from(["tensor", "channel", "token"]) | st.integers(1, 300).map(
@@ -70,6 +87,49 @@ def test_code_range_has_two_to_the_bits_codes(bits, symmetric):
     low, high = IntFormat(bits=bits, symmetric=symmetric).code_range
     assert high - low + 1 == 2**bits
     assert low == (-(2 ** (bits - 1)) if symmetric else 0)
+
+
+def test_what_scales_tokens_is_not_searched_for():
+    assert IntFormat(bits=8, granularity="token").scale == "absmax"
+    assert IntFormat(bits=8).scale == "least_squares"
+    for rule in ("percentile", "least_squares"):
+        with pytest.raises(BadInput, match=f"token needs scale absmax, not {rule}"):
+            IntFormat(bits=8, granularity="token", scale=rule)
+
+
+@pytest.mark.parametrize("kind", registry.BUILTIN)
+def test_equal_widths_make_one_format(kind):
+    cls = registry.format_class(kind)
+    width = cls.WIDTHS[cls.WIDTHS.index(4)]
+    one, same = cls(bits=4.0), cls(bits=4)
+    assert (one.key, registry.write(one)) == (same.key, registry.write(same))
+    assert type(one.bits) is type(width)
+
+
+def test_whole_thresholds_are_numbers_like_others():
+    one, same = (OutlierInputsFormat(bits=8, threshold=each) for each in (6, 6.0))
+    assert one.key == same.key
+    assert type(registry.write(one)["threshold"]) is float
+
+
+@pytest.mark.parametrize(("fmt", "bits"), [
+    (IntFormat(bits=4), 4), (FloatFormat(bits=6), 6), (NormalFloatFormat(bits=4), 16),
+    (LloydFormat(bits=4), 16), (VectorFormat(bits=2), 16), (TrellisFormat(bits=2), 16),
+    (TwinLogFormat(bits=4), 16), (TanFormat(bits=4), 16), (SulqFormat(bits=4), 16),
+    (AdaLogFormat(bits=4), 5), (Log2Format(bits=4), 4), (LogSqrt2Format(bits=4), 4),
+    (TwoRegionFormat(bits=4), 4), (Sparse24Format(bits=4), 2),
+], ids=lambda value: getattr(value, "kind", str(value)))
+def test_multiplications_see_what_levels_are_read_as(fmt, bits):
+    assert fmt.arithmetic_bits == bits
+
+
+@pytest.mark.parametrize(("widths", "text"), [
+    (IntFormat.WIDTHS, "2 to 16"), (TrellisFormat.WIDTHS, "1.5 to 5 in steps of 0.25"),
+    (VectorFormat.WIDTHS, "1 to 4 in steps of 0.125, 4.5 to 8 in steps of 0.5"),
+    ((3, 4), "3, 4"), ((2, 4, 8), "2, 4, 8"), ((1, 2, 4, 5, 6), "1, 2, 4 to 6"), ((4,), "4"),
+])
+def test_widths_for_people(widths, text):
+    assert widths_text(widths) == text
 
 
 def test_groups_are_read_from_the_granularity():

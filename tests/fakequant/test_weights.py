@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mpsearch.core.errors import BadInput
-from mpsearch.fakequant.weights import Weights, quantizer_of
+from mpsearch.fakequant.weights import Weights
+from mpsearch.quantizers.of_kind import quantizer_of
 from mpsearch.quantizers.uniform import Uniform
 
 

@@ -1,5 +1,7 @@
 """Levels and codewords against exact optima and published errors on normal numbers."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +13,12 @@ from mpsearch.core.formats.codewords import ProductFormat, VectorFormat
 from mpsearch.core.formats.lloyd import LloydFormat
 from mpsearch.quantizers.base import fake_quantize
 from mpsearch.quantizers.codewords import Codewords
-from mpsearch.quantizers.kmeans import nearest
+from mpsearch.quantizers.kmeans import Training, improved, nearest
 from mpsearch.quantizers.lloyd import Lloyd
 from mpsearch.quantizers.normal_codewords import normal_codewords
 from mpsearch.quantizers.normal_levels import normal_levels
 from mpsearch.quantizers.ordered import Ordered, trained
+from mpsearch.quantizers.random_numbers import Stream
 
 
 def relative(quantizer, fmt, x):
@@ -76,6 +79,29 @@ def test_pairs_for_normal_numbers_come_near_the_published_errors(tensor, code_bi
     points = tensor("normal", (1 << 16, 2), 7).double().numpy()
     found = np.square(nearest(points, normal_codewords(code_bits, 2))[0]).mean() / 2
     assert found <= 1.03 * error
+
+
+# Codes are stored without these codewords: if they change, what was stored reads as noise.
+@pytest.mark.parametrize(("code_bits", "dims", "digest"), [
+    (4, 2, "abdff73a9e9c7291"), (8, 4, "bb65dcfb0570ee63"), (10, 5, "600ef6d14e326623")])
+def test_codewords_for_normal_numbers_are_these(code_bits, dims, digest):
+    held = normal_codewords(code_bits, dims).astype("<f2").tobytes()
+    assert hashlib.sha256(held).hexdigest().startswith(digest)
+
+
+def test_in_steps_the_order_of_a_sum_is_no_matter():
+    count, step = 1 << 12, 2.0**-20
+    free = Stream(1).normal(3 * count).reshape(count, 3)
+    order = np.argsort(Stream(2).uniform(count))
+
+    def alike(points, step):
+        training = Training(rounds=20, slack=0, step=step)
+        one, other = (improved(each, np.ones(count), points[:64], training, Stream(3))
+                      for each in (points, points[order]))
+        return np.array_equal(one, other)
+
+    assert alike(np.rint(free / step) * step, step)
+    assert not alike(free, 0.0)
 
 
 def test_longer_codewords_lose_less(tensor):

@@ -14,10 +14,11 @@ from mpsearch.core.formats import IntFormat
 from mpsearch.quantizers.base import Params, fake_quantize
 from mpsearch.quantizers.layout import layout_of
 from mpsearch.quantizers.uniform import Uniform
+from tests.formats import integer
 
 UNIFORM = Uniform()
 FORMATS = st.builds(
-    IntFormat,
+    integer,
     bits=st.integers(2, 16),
     symmetric=st.booleans(),
     granularity=st.one_of(

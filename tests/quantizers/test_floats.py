@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.exmy import MiniFloat
 from mpsearch.core.formats.floating import FloatFormat
+from mpsearch.core.formats.mini_float import MiniFloat
 from mpsearch.quantizers.base import fake_quantize
-from mpsearch.quantizers.exmy import codes_of, numbers_of, rounded_
 from mpsearch.quantizers.floating import Float
+from mpsearch.quantizers.mini_floats import codes_of, numbers_of, rounded_
 from mpsearch.quantizers.packing import packed_tensors
 from tests.quantizers.test_gaussian import distortion
 
@@ -181,14 +181,43 @@ def test_a_token_reaches_its_largest_magnitude(tensor):
 @pytest.mark.parametrize("blocks", ["mx", "nv"])
 def test_activations_in_blocks_run_along_the_sum(tensor, blocks):
     x = tensor("normal", (2, 3, 64), 0)
-    fmt = FloatFormat(bits=4, blocks=blocks)
+    fmt = FloatFormat(bits=4, blocks=blocks, scale="absmax")
+    fmt.require("input")
     assert not fmt.calibrated
     (params,) = Float().fit(x, [fmt], axes=[-1])
     assert len(params.scale) == 2 * 3 * 64 // fmt.group_size
     flat = x.view(6, 64)
-    (other,) = Float().fit(flat, [fmt])
+    (other,) = Float().fit(flat, [fmt], axes=[1])
     assert torch.equal(fake_quantize(Float(), x, params, fmt, [-1]).view(6, 64),
-                       fake_quantize(Float(), flat, other, fmt))
+                       fake_quantize(Float(), flat, other, fmt, [1]))
+
+
+def test_a_token_of_nv_blocks_has_what_a_weight_of_one_row_has(tensor):
+    x = tensor("normal", (3, 64), 0) * torch.tensor([[1.0], [50.0], [0.0]])
+    fmt = FloatFormat(bits=4, blocks="nv", scale="absmax")
+    (params,) = Float().fit(x, [fmt], axes=[1])
+    alone = [Float().fit(row, [fmt])[0].scale for row in x.split(1)]
+    assert torch.equal(params.scale[:8], torch.cat(alone[:2]))
+    assert not bool(fake_quantize(Float(), x, params, fmt, [1])[2].any())
+
+
+@pytest.mark.parametrize(("settings", "reason"), [
+    ({"bits": 4, "granularity": "group:16"}, "need blocks mx or nv"),
+    ({"bits": 4, "granularity": "channel"}, "tensor, token or group:N"),
+    ({"bits": 4, "blocks": "mx"}, "absmax"),
+    ({"bits": 8, "blocks": "mx", "scale": "absmax"}, "an exponent"),
+])
+def test_what_activations_cannot_have(settings, reason):
+    FloatFormat(**settings).require("weight")
+    with pytest.raises(BadInput, match=reason):
+        FloatFormat(**settings).require("input")
+
+
+@pytest.mark.parametrize("given", [
+    {"bits": 4, "blocks": "nv"}, {"bits": 6, "blocks": "mx"}, {"bits": 8, "blocks": "mx"},
+    {"bits": 8}, {"bits": 8, "granularity": "token"}])
+def test_usual_settings_of_activations_are_ones_that_they_can_have(given):
+    FloatFormat(**{**FloatFormat.usual("other", given), **given}).require("other")
 
 
 def least_distortion(numbers):

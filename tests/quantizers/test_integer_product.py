@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mpsearch.core.formats import IntFormat
 from mpsearch.quantizers.base import fake_quantize
 from mpsearch.quantizers.uniform import Uniform
+from tests.formats import integer
 
 BITS = st.integers(2, 8)
 RULES = st.sampled_from(["absmax", "percentile", "least_squares"])
@@ -21,7 +22,7 @@ def quantizer():
 
 
 def formats(*granularities):
-    return st.builds(IntFormat, bits=BITS, symmetric=st.booleans(),
+    return st.builds(integer, bits=BITS, symmetric=st.booleans(),
                      granularity=st.sampled_from(granularities), scale=RULES)
 
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mpsearch.core.formats.levels import AdaLogFormat, SulqFormat, TanFormat, TwinLogFormat
+from mpsearch.core.formats.levels import AdaLogFormat, SulqFormat, TanFormat
+from mpsearch.core.formats.twin_log import TwinLogFormat
 from mpsearch.quantizers.adalog import AdaLog
 from mpsearch.quantizers.sulq import Sulq
 from mpsearch.quantizers.tan import Tan

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.normal import NormalFloatFormat
+from mpsearch.core.formats.normal_float import NormalFloatFormat
 from mpsearch.quantizers.base import fake_quantize
 from mpsearch.quantizers.normal_float import NormalFloat, levels_of
 from tests.quantizers.test_gaussian import distortion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import combinations
 
@@ -134,40 +135,45 @@ def test_halves_keep_eleven_digits_at_any_size(exponent, seed):
     assert torch.equal(from_halves(*to_halves(again)), again)
 
 
+def columns(params):
+    """The outlier columns of each sample."""
+    return [own.nonzero().flatten().tolist() for own in params.more["columns"][:, 0]]
+
+
 def test_activations_keep_the_columns_of_the_published_rule():
     # hidden states of root mean square 1 and a threshold of 6, as Dettmers et al. 2022
-    x = drawn((50, 192), 3)
-    x[17, 5] = 40  # one token is enough
-    x[:, 90] = 30
+    x = drawn((1, 50, 192), 3)
+    x[0, 17, 5] = 40  # one token is enough
+    x[:, :, 90] = 30
     x /= x.square().mean().sqrt()
     fmt = OutlierInputsFormat(bits=8)
     (params,) = INPUTS.fit(x, [fmt], (-1,))
-    published = (x.abs() >= 6.0).any(0).nonzero().flatten()
+    published = (x[0].abs() >= 6.0).any(0).nonzero().flatten()
     assert published.tolist() == [5, 90]
-    assert torch.equal(params.more["columns"], published)
+    assert columns(params) == [published.tolist()]
     rest = x.clone()
-    rest[:, published] = 0
+    rest[..., published] = 0
     token = IntFormat(bits=8, granularity="token", scale="absmax")
     assert torch.equal(params.scale, UNIFORM.fit(rest, [token], (-1,))[0].scale)
     assert loss(INPUTS, x, fmt, (-1,)) < loss(UNIFORM, x, token, (-1,)) / 10
 
 
 def test_activations_without_outliers_are_plain_integers():
-    x = drawn((50, 192), 4)
+    x = drawn((1, 50, 192), 4)
     fmt = OutlierInputsFormat(bits=6)
     token = IntFormat(bits=6, granularity="token", scale="absmax")
-    assert INPUTS.fit(x, [fmt], (-1,))[0].more["columns"].numel() == 0
+    assert columns(INPUTS.fit(x, [fmt], (-1,))[0]) == [[]]
     assert loss(INPUTS, x, fmt, (-1,)) == loss(UNIFORM, x, token, (-1,))
 
 
 def test_no_more_than_the_share_are_kept_and_the_largest_are():
-    x = drawn((500, 192), 5)
+    x = drawn((1, 500, 192), 5)
     for column, size in ((2, 30.0), (8, 50.0), (20, 40.0), (21, 35.0)):
-        x[0, column] = size
+        x[0, 0, column] = size
     (params,) = INPUTS.fit(x, [OutlierInputsFormat(bits=8)], (-1,))
-    assert params.more["columns"].tolist() == [8, 20, 21]
+    assert columns(params) == [[8, 20, 21]]
     (params,) = INPUTS.fit(x, [OutlierInputsFormat(bits=8, threshold=45.0)], (-1,))
-    assert params.more["columns"].tolist() == [8]
+    assert columns(params) == [[8]]
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((2, 10, 64), (-1,)), ((2, 64, 5, 5), (1,)),
@@ -177,9 +183,16 @@ def test_a_column_is_a_term_of_the_sum_wherever_it_lies(shape, axes):
     x.movedim(axes[0], -1)[..., 7] *= 50
     fmt = OutlierInputsFormat(bits=4, threshold=5.0)
     (params,) = INPUTS.fit(x, [fmt], axes)
-    assert params.more["columns"].tolist() == [7]
+    assert columns(params) == [[7], [7]]
     y = fake_quantize(INPUTS, x, params, fmt, axes).movedim(axes[0], -1)
     torch.testing.assert_close(y[..., 7], x.movedim(axes[0], -1)[..., 7], rtol=2**-11, atol=1e-6)
+
+
+def test_every_sample_has_columns_of_its_own():
+    x = drawn((3, 50, 192), 6)
+    x[0, 0, 5], x[2, 0, 90] = 40, 4e6
+    (params,) = INPUTS.fit(x, [OutlierInputsFormat(bits=8)], (-1,))
+    assert columns(params) == [[5], [], [90]]
 
 
 def test_settings_of_activations():
@@ -188,5 +201,7 @@ def test_settings_of_activations():
     assert fmt.arithmetic_bits == 16 / 64 + 8 * 63 / 64
     with pytest.raises(BadInput, match="threshold of outliers"):
         replace(fmt, threshold=0.0)
+    with pytest.raises(BadInput, match="a number above 0, not inf"):
+        replace(fmt, threshold=math.inf)
     with pytest.raises(BadInput, match="use token"):
         replace(fmt, granularity="tensor")

@@ -26,6 +26,11 @@ SHAPES = st.sampled_from([(1, 1), (3, 1), (1, 5), (4, 33), (5, 3, 3, 3), (2, 300
 CASES = st.tuples(st.sampled_from(KINDS), SHAPES, st.integers(0, 2**32))
 
 
+def by(fmt, rule):
+    """*fmt* with another *rule*, if it may have one."""
+    return fmt if fmt.dynamic else replace(fmt, scale=rule)
+
+
 def errors(x, fmt):
     """Squared error of each slice, float64 [S]."""
     (params,) = UNIFORM.fit(x, [fmt])
@@ -38,7 +43,7 @@ def errors(x, fmt):
 @given(CASES, FORMATS, st.integers(-90, 90))
 def test_no_slice_is_worse_than_with_absmax(tensor, rule, case, fmt, exponent):
     x = tensor(*case) * 2.0**exponent
-    best, plain = (errors(x, replace(fmt, scale=scale)) for scale in (rule, "absmax"))
+    best, plain = (errors(x, by(fmt, scale)) for scale in (rule, "absmax"))
     # the sums that choose are float32, and so are the decoded numbers
     rounding = layout_of(x.shape, fmt).to_slices(x).double().square().sum(1) * 2.0**-48
     assert bool((best <= plain * (1 + 1e-5) + rounding).all())
@@ -48,7 +53,7 @@ def test_no_slice_is_worse_than_with_absmax(tensor, rule, case, fmt, exponent):
 @settings(max_examples=40)
 @given(CASES, FORMATS, st.integers(-90, 90))
 def test_a_power_of_two_scales_the_scales_and_nothing_else(tensor, rule, case, fmt, exponent):
-    fmt, x, factor = replace(fmt, scale=rule), tensor(*case), 2.0**exponent
+    fmt, x, factor = by(fmt, rule), tensor(*case), 2.0**exponent
     (params,), (scaled,) = UNIFORM.fit(x, [fmt]), UNIFORM.fit(x * factor, [fmt])
     assert torch.equal(params.zero_point, scaled.zero_point)
     assert torch.equal(UNIFORM.encode(x, params, fmt), UNIFORM.encode(x * factor, scaled, fmt))

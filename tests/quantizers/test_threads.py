@@ -24,6 +24,11 @@ def test_results_come_in_order_and_the_number_of_threads_is_left_alone(threads):
     assert torch.get_num_threads() == 3
 
 
+def test_nothing_to_do_is_done(threads):
+    threads(2)
+    assert side_by_side(str, [], torch.device("cpu")) == []
+
+
 def test_an_error_in_a_task_is_raised_and_the_number_of_threads_is_left_alone(threads):
     threads(2)
     with pytest.raises(ZeroDivisionError):

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats.trellis import TrellisFormat
 from mpsearch.quantizers.base import Params, fake_quantize
+from mpsearch.quantizers.packing import packed_tensors, unpacked
 from mpsearch.quantizers.trellis import paths, plain
-from mpsearch.quantizers.trellis.codewords import Trellis as Code
-from mpsearch.quantizers.trellis.codewords import codewords, trellis_of
-from mpsearch.quantizers.trellis.quantizer import Trellis, _joined, _numbers, _path
+from mpsearch.quantizers.trellis.pairs import Trellis as Code
+from mpsearch.quantizers.trellis.pairs import codewords, trellis_of
+from mpsearch.quantizers.trellis.quantizer import Trellis, _numbers, _path, _together
 
 # Relative mean squared errors on independent normal numbers, in long sequences: QTIP's with 12
 # state bits, and what its trellis is held to with the codewords of this project.
@@ -184,7 +185,7 @@ def test_streams_are_circular(count, periods, missing, bits, seed):
     path = paths.circular(x, code)
     new = torch.from_numpy(np.resize(code.new_bits, steps))
     assert torch.equal(path >> new, path.roll(1, 1) & ((1 << (8 - new)) - 1))
-    assert torch.equal(_path(_joined(path, code), code), path)
+    assert torch.equal(_path(_together(path, code), code), path)
 
 
 @pytest.mark.parametrize("bits", TrellisFormat.WIDTHS)
@@ -230,3 +231,15 @@ def test_codes_without_the_shape_of_the_tensor_are_refused():
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(BadInput, match=message):
         TrellisFormat(**settings)
+
+
+def test_as_many_codes_as_numbers_are_still_no_codes_of_numbers():
+    shape = (1, 3, 1, 1)
+    fmt = TrellisFormat(bits=1.5, states=8)
+    x = torch.tensor([0.5, -1.0, 2.0]).view(shape)
+    (params,) = Trellis().fit(x, [fmt])
+    codes = Trellis().encode(x, params, fmt)
+    assert codes.shape == fmt.codes(shape) == (1, 3)
+    again, others = unpacked(packed_tensors(codes, params, fmt, shape), fmt, shape)
+    assert torch.equal(Trellis().decode(again, others, fmt, shape=shape),
+                       Trellis().decode(codes, params, fmt, shape=shape))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mpsearch.core.formats import IntFormat
-from mpsearch.core.formats.levels import TwinLogFormat
+from mpsearch.core.formats.twin_log import TwinLogFormat
 from mpsearch.quantizers.twin_log import TwinLog
 from tests.quantizers.level_cases import loss, normal
 

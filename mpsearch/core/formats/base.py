@@ -6,24 +6,25 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from mpsearch.core.errors import BadInput
+from mpsearch.core.formats.words import widths_text
 
 Operand = Literal["weight", "input", "other"]
-ScaleStorage = Literal["half", "exponent", "e4m3", "none"]
+ScaleStorage = Literal["half", "exponent", "e4m3"]
 """How a scale is stored: 16 bits under an 8-bit exponent of the tensor; a power of two in 8 bits;
-8 bits E4M3 under one 32-bit scale of the tensor; or not at all."""
+or 8 bits E4M3 under one 32-bit scale of the tensor."""
 
 ANY_FORMAT = {"$comment": "any format"}
 """What stands in a JSON Schema where the schema of all formats belongs."""
 
 _GRANULARITY = re.compile(r"tensor|channel|token|group:[1-9][0-9]*")
 _SCALE_BITS: dict[ScaleStorage, tuple[int, int]] = {  # each, and once a tensor
-    "half": (16, 8), "exponent": (8, 0), "e4m3": (8, 32), "none": (0, 0)}
+    "half": (16, 8), "exponent": (8, 0), "e4m3": (8, 32)}
+HALF = 16
+"""Bits of a level that is read from a table before it is multiplied."""
 _BYTE = 8
-_RANGE = 3  # so many widths in a row are written as a range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Format:
     ``token``, computed anew for every vector at run time.
 
     A kind states its OPERANDS, a one-line SUMMARY, its SOURCE and its WIDTHS. Its settings are its
-    fields.
+    fields. *bits* become the equal one of WIDTHS, so that 4 and 4.0 are one format.
 
     Raises:
         BadInput: a setting is out of its range.
@@ -62,6 +63,7 @@ class Format:
         if self.bits not in self.WIDTHS:
             raise BadInput(f"the format {self.kind} has {widths_text(self.WIDTHS)} bits, not "
                            f"{self.bits:g}")
+        self._settle(bits=self.WIDTHS[self.WIDTHS.index(self.bits)])
         if not is_granularity(self.granularity):
             raise BadInput(f"unknown granularity '{self.granularity}': use "
                            f"{_granularities(self.GRANULARITIES)}")
@@ -114,6 +116,11 @@ class Format:
             raise BadInput(f"{operand} cannot have the format {self}: its granularity can be "
                            f"{_granularities(known)}")
 
+    def _settle(self, **settings: Any) -> None:
+        """Set fields while the format is made: what they mean, or what follows from the others."""
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+
     @property
     def group_size(self) -> int | None:
         """Elements that share a scale inside a channel, or None where groups are not used."""
@@ -159,6 +166,11 @@ class Format:
     def zero_point_bits(self) -> int:
         """Stored bits of one zero point, whole bytes; 0 where there is none."""
         return 0
+
+    @property
+    def numberwise(self) -> bool:
+        """Whether every number has a code of its own: where a kind counts no codes itself."""
+        return type(self).codes is Format.codes
 
     def codes(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """Rows of codes of a weight of this *shape* (output channels first), and codes in each."""
@@ -206,7 +218,13 @@ class Format:
     @classmethod
     def __get_pydantic_json_schema__(cls, source: Any, handler: Any) -> Any:
         """The JSON Schema: that of a kind, or for this base a mark where that of all belongs."""
-        return dict(ANY_FORMAT) if cls is Format else handler(source)
+        if cls is Format:
+            return dict(ANY_FORMAT)
+        made = handler(source)
+        for each in made.get("properties", {}).values():
+            if each.get("default") == "":  # what follows from other settings has no one default
+                del each["default"]
+        return made
 
     @property
     def key(self) -> str:
@@ -233,13 +251,25 @@ def round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def widths_text(widths: tuple[float, ...]) -> str:
-    """*widths* for people: ``2 to 8``, ``1.5 to 5 in steps of 0.25``, or a list."""
-    steps = {b - a for a, b in pairwise(widths)}
-    if len(widths) >= _RANGE and len(steps) == 1:
-        step = steps.pop()
-        return f"{widths[0]:g} to {widths[-1]:g}" + (f" in steps of {step:g}" if step != 1 else "")
-    return ", ".join(f"{width:g}" for width in widths)
+def check_one_of(value: object, known: Any) -> None:
+    """Refuse a *value* that is not one of those of the Literal type *known*.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if value not in get_args(known):
+        raise BadInput(f"'{value}' is not one of {', '.join(map(str, get_args(known)))}")
+
+
+def check_run_time(fmt: Format, rule: str) -> None:
+    """Refuse a *rule* that searches for the scales of tokens.
+
+    Raises:
+        BadInput: the scales of *fmt* are found at run time, and not by ``absmax``.
+    """
+    if fmt.dynamic and rule != "absmax":
+        raise BadInput("nothing is searched at run time: granularity token needs scale absmax, "
+                       f"not {rule}")
 
 
 def _granularities(known: tuple[str, ...]) -> str:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format, rows_of
-from mpsearch.core.formats.lloyd import Source, check_source
+from mpsearch.core.formats.base import HALF, Format, check_one_of, rows_of
+from mpsearch.core.formats.lloyd import Source
 
-_HALF = 16
 _CODE_BITS = 16
 _DIMS = (2, 8)
 _PARTS = 256
@@ -38,7 +37,7 @@ class CodewordFormat(Format):
 
     def __post_init__(self) -> None:
         Format.__post_init__(self)
-        check_source(self.source)
+        check_one_of(self.source, Source)
         if not _DIMS[0] <= self.dims <= _DIMS[1]:
             raise BadInput(f"a codeword has {_DIMS[0]} to {_DIMS[1]} numbers, not {self.dims}")
         code = self.bits * self.dims
@@ -55,7 +54,7 @@ class CodewordFormat(Format):
     @property
     def arithmetic_bits(self) -> float:
         """Codewords are read as half precision before they are multiplied."""
-        return _HALF
+        return HALF
 
     @property
     def code_bits(self) -> int:
@@ -77,7 +76,7 @@ class CodewordFormat(Format):
         if self.source == "normal":
             return {}
         count = self.codebooks(rows_of(shape)[1]) << self.code_bits
-        return {"codebook": (count * self.dims, _HALF)}
+        return {"codebook": (count * self.dims, HALF)}
 
     def __str__(self) -> str:
         return f"{self.bits:g}{self.kind}{self.dims}/{self.granularity}"

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format, Operand, ScaleStorage
-from mpsearch.core.formats.exmy import MiniFloat
+from mpsearch.core.formats.base import (
+    Format,
+    Operand,
+    ScaleStorage,
+    check_one_of,
+    check_run_time,
+)
+from mpsearch.core.formats.mini_float import MiniFloat
 
 Blocks = Literal["real", "mx", "nv"]
 Exponent = Literal[0, 1, 2, 3, 4, 5, 6, 7]
@@ -29,9 +35,10 @@ class FloatFormat(Format):
     *exponent* is the number of exponent bits; at 0 it is chosen for each tensor by squared error
     and stored in 8 bits (for ``token``, it is one that suits bell shapes). *blocks* says what the
     scales are: any numbers (``real``: the bias of the exponent is then a real number, as in
-    LLM-FP4), powers of two (``mx``), or E4M3 numbers under one of the tensor (``nv``); the last
-    two are for ``group:N``, 32 and 16 where none is given. *scale* is the rule that finds scales:
-    what the standard says, which clips nothing or next to nothing, or a search.
+    LLM-FP4), powers of two (``mx``), or E4M3 numbers under one of the tensor, of an activation one
+    of each token (``nv``); the last two are for ``group:N``, 32 and 16 where none is given. *scale*
+    is the rule that finds scales: a search, or what the standard says. That clips nothing, but for
+    the power of two of ``mx``, under which a block's largest magnitude may lose up to a quarter.
 
     Raises:
         BadInput: settings that do not go together.
@@ -51,19 +58,16 @@ class FloatFormat(Format):
     scale: FloatScale = "least_squares"
 
     def __post_init__(self) -> None:
-        for value, known in ((self.blocks, Blocks), (self.scale, FloatScale)):
-            if value not in get_args(known):
-                raise BadInput(f"'{value}' is not one of {', '.join(get_args(known))}")
+        check_one_of(self.blocks, Blocks)
+        check_one_of(self.scale, FloatScale)
         if not self.granularity:
-            object.__setattr__(self, "granularity", _USUAL[self.blocks])
+            self._settle(granularity=_USUAL[self.blocks])
         Format.__post_init__(self)
-        object.__setattr__(self, "bits", int(self.bits))
         if self.blocks != "real" and self.group_size is None:
             raise BadInput(f"scales of {self.blocks} blocks are for granularity group:N, such as "
                            f"{_USUAL[self.blocks]}, not {self.granularity}")
         self._settle_exponent()
-        if self.dynamic and self.scale != "absmax":
-            raise BadInput("nothing is searched at run time: granularity token needs scale absmax")
+        check_run_time(self, self.scale)
 
     def _settle_exponent(self) -> None:
         known = self._exponents
@@ -75,7 +79,7 @@ class FloatFormat(Format):
                            f"{' or '.join(map(str, known))} bits, not {self.exponent}")
         if not self.exponent and (self.dynamic or len(known) == 1):
             only = _AT_RUN_TIME[self.bits] if self.dynamic else known[0]
-            object.__setattr__(self, "exponent", only)
+            self._settle(exponent=only)
 
     @property
     def _exponents(self) -> tuple[int, ...]:
@@ -87,13 +91,34 @@ class FloatFormat(Format):
     def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
         """Weights as the blocks need it; activations with one calibrated scale.
 
-        A token's scale is its largest magnitude, since nothing can be searched while the model
-        runs.
+        A token's scale is its largest magnitude, and activations in blocks are as the standard
+        says, since nothing can be searched while the model runs.
         """
         if given.get("granularity") == "token":
             return {"scale": "absmax"}
-        free = operand != "weight" and given.get("blocks", "real") == "real"
-        return {"granularity": "tensor"} if free and "granularity" not in given else {}
+        if operand == "weight":
+            return {}
+        if given.get("blocks", "real") == "real":
+            return {} if "granularity" in given else {"granularity": "tensor"}
+        chosen = len(_IN_BLOCKS[given["blocks"]].get(given.get("bits", 0), ())) > 1
+        return {"scale": "absmax", **({"exponent": _AT_RUN_TIME[given["bits"]]} if chosen else {})}
+
+    def require(self, operand: Operand) -> None:
+        """Check that a tensor that is this *operand* can be in this format.
+
+        Raises:
+            BadInput: it cannot; or it is an activation, and there would be something to search for
+                at run time.
+        """
+        Format.require(self, operand)
+        if operand == "weight" or self.group_size is None:
+            return
+        if self.blocks == "real":
+            raise BadInput(f"{operand} cannot have the format {self}: groups of activations need "
+                           "blocks mx or nv, since real scales are searched for")
+        if self.scale != "absmax" or len(self.candidates) > 1:
+            raise BadInput("nothing is searched at run time: activations in blocks need scale "
+                           f"absmax and an exponent ({operand} has {self})")
 
     def at_width(self, bits: float) -> Self:
         """The same with so many *bits*, and an exponent that suits them."""

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
-from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format, Operand, round_up
+from mpsearch.core.formats.base import Format, Operand, check_one_of, check_run_time, round_up
 
 ScaleRule = Literal["absmax", "percentile", "least_squares"]
 _BYTE = 8
+_BY_GRANULARITY: Any = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntFormat(Format):
     """Uniform integer: a value is ``(code - zero_point) * scale``.
 
-    *symmetric* fixes the zero point at 0. *scale* is the rule that finds the scale.
+    *symmetric* fixes the zero point at 0. *scale* is the rule that finds the scale; where none is
+    given, it is ``absmax`` for ``token`` and else ``least_squares``.
 
     Raises:
-        BadInput: bits outside 2 to 16, or an unknown granularity or rule.
+        BadInput: bits outside 2 to 16, an unknown granularity or rule, or a rule other than
+            ``absmax`` for ``token``.
     """
 
     SUMMARY: ClassVar[str] = "uniform integers, symmetric or with a zero point"
@@ -31,27 +33,26 @@ class IntFormat(Format):
     bits: int
     symmetric: bool = True
     granularity: str = "channel"
-    scale: ScaleRule = "least_squares"
+    scale: ScaleRule = _BY_GRANULARITY
 
     def __post_init__(self) -> None:
         # (zero arguments do not work here: a dataclass with slots is another class)
         Format.__post_init__(self)
-        object.__setattr__(self, "bits", int(self.bits))  # 4.0 is 4
-        if self.scale not in get_args(ScaleRule):
-            raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(ScaleRule))}")
+        if self.scale == _BY_GRANULARITY:
+            self._settle(scale="absmax" if self.dynamic else "least_squares")
+        check_one_of(self.scale, ScaleRule)
+        check_run_time(self, self.scale)
 
     @classmethod
     def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
         """Weights are symmetric, with a scale an output channel.
 
         Activations are asymmetric with one calibrated scale, or symmetric where every token gets
-        its own scale at run time; that one is the largest magnitude, since nothing can be searched
-        while the model runs.
+        its own scale at run time.
         """
         granularity = given.get("granularity") or ("channel" if operand == "weight" else "tensor")
         dynamic = granularity == "token"
-        return {"granularity": granularity, "symmetric": operand == "weight" or dynamic,
-                "scale": "absmax" if dynamic else "least_squares"}
+        return {"granularity": granularity, "symmetric": operand == "weight" or dynamic}
 
     @property
     def code_range(self) -> tuple[int, int]:

@@ -1,11 +1,11 @@
-"""Formats whose codes stand for levels that are not evenly spaced."""
+"""Formats of activations whose codes stand for levels that are not evenly spaced."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mpsearch.core.formats.base import Format, Operand
+from mpsearch.core.formats.base import HALF, Format, Operand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +14,9 @@ class LevelFormat(Format):
 
     The table is chosen for a tensor as a whole and stored by its number, in 8 bits. Activations
     that go below 0 are shifted, so that their least value becomes 0.
+
+    Where integers and shifts do the arithmetic (half powers of two with a second scale), a
+    multiplication sees *bits*; where levels are any numbers, half precision.
     """
 
     OPERANDS: ClassVar[tuple[Operand, ...]] = ("input", "other")
@@ -61,6 +64,11 @@ class SulqFormat(LevelFormat):
 
     kind: Literal["sulq"] = "sulq"
 
+    @property
+    def arithmetic_bits(self) -> float:
+        """Levels are read as half precision before they are multiplied."""
+        return HALF
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaLogFormat(LevelFormat):
@@ -71,6 +79,11 @@ class AdaLogFormat(LevelFormat):
 
     kind: Literal["adalog"] = "adalog"
 
+    @property
+    def arithmetic_bits(self) -> float:
+        """A mantissa has a bit more than a code; the rest is a shift."""
+        return self.bits + 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TanFormat(LevelFormat):
@@ -80,6 +93,11 @@ class TanFormat(LevelFormat):
     SOURCE: ClassVar[str] = "after Yang et al., DopQ-ViT, arXiv:2408.03291"
 
     kind: Literal["tan"] = "tan"
+
+    @property
+    def arithmetic_bits(self) -> float:
+        """Levels are read as half precision before they are multiplied."""
+        return HALF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +113,3 @@ class TwoRegionFormat(LevelFormat):
     SHIFTED: ClassVar[bool] = False
 
     kind: Literal["two_region"] = "two_region"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwinLogFormat(LevelFormat):
-    """Shifted powers on both sides of 0, ``2**(bits - 1) - 1`` a side, and 0."""
-
-    OPERANDS: ClassVar[tuple[Operand, ...]] = ("weight",)
-    GRANULARITIES: ClassVar[tuple[str, ...]] = ("channel", "group", "tensor")
-    SUMMARY: ClassVar[str] = "shifted powers on both sides of 0, for long-tailed weights"
-    SOURCE: ClassVar[str] = "LRQ-DiT, arXiv:2508.03485"
-    SHIFTED: ClassVar[bool] = False
-
-    kind: Literal["twin_log"] = "twin_log"
-    granularity: str = "channel"

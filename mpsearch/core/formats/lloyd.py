@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
-from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format
+from mpsearch.core.formats.base import HALF, Format, check_one_of
 
 Source = Literal["tensor", "normal"]
 """What a codebook is made for: the tensor itself, or normal numbers."""
-_HALF = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +33,14 @@ class LloydFormat(Format):
 
     def __post_init__(self) -> None:
         Format.__post_init__(self)
-        object.__setattr__(self, "bits", int(self.bits))
-        check_source(self.source)
+        check_one_of(self.source, Source)
 
     @property
     def arithmetic_bits(self) -> float:
         """Levels are read as half precision before they are multiplied."""
-        return _HALF
+        return HALF
 
     def tables(self, shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         """The levels, where they are the tensor's own."""
         del shape
-        return {"codebook": (1 << self.bits, _HALF)} if self.source == "tensor" else {}
-
-
-def check_source(source: str) -> None:
-    """Refuse a *source* that is not one.
-
-    Raises:
-        BadInput: *source* is neither ``tensor`` nor ``normal``.
-    """
-    if source not in get_args(Source):
-        raise BadInput(f"the source of a codebook is {' or '.join(get_args(Source))}, not "
-                       f"'{source}'")
+        return {"codebook": (1 << self.bits, HALF)} if self.source == "tensor" else {}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
-from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format, Operand, rows_of
+from mpsearch.core.formats.base import Format, Operand, check_one_of, rows_of
 from mpsearch.core.formats.integer import IntFormat, ScaleRule
 
 _FOUR, _TWO = 4, 2
@@ -39,9 +38,7 @@ class Sparse24Format(Format):
 
     def __post_init__(self) -> None:
         Format.__post_init__(self)
-        object.__setattr__(self, "bits", int(self.bits))
-        if self.scale not in get_args(ScaleRule):
-            raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(ScaleRule))}")
+        check_one_of(self.scale, ScaleRule)
 
     @property
     def kept(self) -> IntFormat:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format, Operand, rows_of
+from mpsearch.core.formats.base import HALF, Format, Operand, check_one_of, rows_of
 from mpsearch.core.formats.integer import IntFormat, ScaleRule
 
-_WIDE = 16
 _NARROW_INDEX = 1 << 16
 _LARGEST_SHARE = 0.5
 
@@ -34,7 +34,7 @@ class SplitFormat(Format):
 
     def __post_init__(self) -> None:
         Format.__post_init__(self)
-        object.__setattr__(self, "bits", int(self.bits))
+        self._settle(share=float(self.share))
         if not 0 < self.share <= _LARGEST_SHARE:
             raise BadInput(f"the share of outlier columns is above 0 and at most "
                            f"{_LARGEST_SHARE}, not {self.share:g}")
@@ -47,7 +47,7 @@ class SplitFormat(Format):
     @property
     def arithmetic_bits(self) -> float:
         """The mean width of a column."""
-        return self.share * _WIDE + (1 - self.share) * self.bits
+        return self.share * HALF + (1 - self.share) * self.bits
 
     @property
     def code_range(self) -> tuple[int, int]:
@@ -77,8 +77,7 @@ class OutlierSplitFormat(SplitFormat):
 
     def __post_init__(self) -> None:
         SplitFormat.__post_init__(self)
-        if self.scale not in get_args(ScaleRule):
-            raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(ScaleRule))}")
+        check_one_of(self.scale, ScaleRule)
 
     @property
     def rest(self) -> IntFormat:
@@ -99,23 +98,24 @@ class OutlierSplitFormat(SplitFormat):
         rows, length = rows_of(shape)
         count = self.outliers(length)
         return {"columns": (count, 16 if length <= _NARROW_INDEX else 32),
-                "outliers": (rows * count, _WIDE), "exponent": (1, 8)}
+                "outliers": (rows * count, HALF), "exponent": (1, 8)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlierInputsFormat(SplitFormat):
     """Activations whose outlier columns stay in 16 bits, found anew at every call.
 
-    A column is an outlier if any of its magnitudes reaches *threshold* times the root mean square
-    of the whole tensor; of more than *share* of the columns, those of the largest magnitudes are.
-    The other columns are integers with one scale a token, its largest magnitude.
+    Every sample, an index of the first dimension, has its own. A column is an outlier if any of its
+    magnitudes reaches *threshold* times the root mean square of the sample; of more than *share* of
+    the columns, those of the largest magnitudes are. The other columns are integers with one scale
+    a token, its largest magnitude.
 
-    The published threshold, 6, is a magnitude of hidden states whose root mean square is about 1;
-    counted in the root mean square it suits any model, and leaves at most one in 36 numbers above
-    it. The published method takes every such column; the limit bounds what it may cost.
+    The published threshold, 6, is a magnitude itself. Here it counts in root mean squares, so that
+    numbers times a constant have the same outliers; at most one in 36 numbers can be above 6 of
+    them. The published method takes every such column; the limit bounds what it may cost.
 
     Raises:
-        BadInput: as for any split format, or a threshold that is not above 0.
+        BadInput: as for any split format, or a threshold that is not a number above 0.
     """
 
     OPERANDS: ClassVar[tuple[Operand, ...]] = ("input", "other")
@@ -129,8 +129,10 @@ class OutlierInputsFormat(SplitFormat):
 
     def __post_init__(self) -> None:
         SplitFormat.__post_init__(self)
-        if not self.threshold > 0:
-            raise BadInput(f"the threshold of outliers is above 0, not {self.threshold:g}")
+        self._settle(threshold=float(self.threshold))
+        if not 0 < self.threshold < math.inf:
+            raise BadInput(f"the threshold of outliers is a number above 0, not "
+                           f"{self.threshold:g}")
 
     @property
     def rest(self) -> IntFormat:

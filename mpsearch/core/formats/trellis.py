@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format, round_up
+from mpsearch.core.formats.base import HALF, Format, Operand, round_up
 
 PAIR = 2
 """Numbers that one step of a trellis codes."""
@@ -20,8 +21,8 @@ class TrellisFormat(Format):
     """Numbers made normal by a random rotation, then coded in pairs by a bit-shift trellis.
 
     A pair is the codeword of its state, the last *states* bits of a stream to which every pair
-    adds ``2 * bits``, or with quarter bits alternately one less and one more than a half-bit
-    width would. Streams are circular: a number takes *bits* and no more. *seed* draws the signs
+    adds ``2 * bits``, or with quarter bits the whole numbers below and above that in turns (4 and 5
+    at 2.25 bits). Streams are circular: a number takes *bits* and no more. *seed* draws the signs
     of the rotation and the codewords, of which nothing is stored.
 
     Raises:
@@ -29,7 +30,7 @@ class TrellisFormat(Format):
             seed.
     """
 
-    OPERANDS: ClassVar[tuple[Literal["weight"], ...]] = ("weight",)
+    OPERANDS: ClassVar[tuple[Operand, ...]] = ("weight",)
     SUMMARY: ClassVar[str] = "a random rotation and a trellis code, for very few bits"
     SOURCE: ClassVar[str] = "Tseng et al., QTIP, NeurIPS 2024; Lee and Song, Q-Palette, 2025"
     ZERO: ClassVar[bool] = False
@@ -52,6 +53,12 @@ class TrellisFormat(Format):
         if self.seed < 0:
             raise BadInput(f"a seed is 0 or above, not {self.seed}")
 
+    @classmethod
+    def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
+        """One scale for the tensor, the default: a rotation makes all channels alike."""
+        del operand, given
+        return {}
+
     @property
     def new_bits(self) -> tuple[int, ...]:
         """Bits that a step adds to the stream, for each of the steps that make one code."""
@@ -66,7 +73,7 @@ class TrellisFormat(Format):
     @property
     def arithmetic_bits(self) -> float:
         """Codewords are half-precision numbers."""
-        return 16
+        return HALF
 
     @property
     def code_bits(self) -> int:

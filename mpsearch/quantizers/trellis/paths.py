@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from mpsearch.core.formats.trellis import PAIR
 from mpsearch.quantizers.threads import side_by_side
 from mpsearch.quantizers.trellis import plain
-from mpsearch.quantizers.trellis.codewords import Trellis
+from mpsearch.quantizers.trellis.pairs import Trellis
 
 _COMPILED = "mpsearch.quantizers.trellis.compiled"
 _WORTH = 1 << 24  # states passed through from which on compiled loops make up for their import

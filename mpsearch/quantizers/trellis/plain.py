@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mpsearch.quantizers.threads import side_by_side
-from mpsearch.quantizers.trellis.codewords import Trellis
+from mpsearch.quantizers.trellis.pairs import Trellis
 
 _ROOM = 1 << 18  # states of sequences that one processor takes at once
 _LARGE_ROOM = 1 << 24  # that an accelerator does

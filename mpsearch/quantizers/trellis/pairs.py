@@ -48,7 +48,7 @@ def codewords(states: int, new: int, seed: int) -> NDArray[np.float32]:
     oldest = _permuted(state >> (states - dropped), middle, dropped, seed)
     net, moves = _net(state & ((1 << new) - 1), new), _net(oldest, dropped)
     fine = _random(hashed(old, 4 * seed + 1)), _random(hashed(state, 4 * seed + 2))
-    places = [net[i] ^ _joined(moves[i] ^ _random(hashed(middle, 4 * seed + 3))[i], fine[0][i],
+    places = [net[i] ^ _spliced(moves[i] ^ _random(hashed(middle, 4 * seed + 3))[i], fine[0][i],
                                (new + 1 - i) // 2) ^ (fine[1][i] >> new) for i in range(2)]
     share = (np.stack(places, axis=1) + 0.5) / (1 << _DIGITS)
     normal = torch.special.ndtri(torch.from_numpy(share)).numpy() * (0.9 + 0.4 * new / states)
@@ -76,7 +76,7 @@ def _random(bits: NDArray[np.uint64]) -> tuple[Keys, Keys]:
             (bits & np.uint64((1 << _DIGITS) - 1)).astype(np.int64))
 
 
-def _joined(first: Keys, then: Keys, digits: int) -> Keys:
+def _spliced(first: Keys, then: Keys, digits: int) -> Keys:
     """So many leading *digits* of *first*, then all of *then*."""
     kept = _DIGITS - digits
     return first >> kept << kept | then >> digits

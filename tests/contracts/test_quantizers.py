@@ -8,19 +8,17 @@ import torch
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import registry
+from mpsearch.quantizers import slices
 from mpsearch.quantizers.base import Direct, fake_quantize, from_static, to_static
+from mpsearch.quantizers.of_kind import quantizer_of
 from mpsearch.quantizers.packing import packed_tensors, unpacked
-from tests.quantizers.formats import formats_of
+from tests.formats import formats_of
 
 KINDS = registry.kinds()
 WEIGHTS = [fmt for kind in KINDS for fmt in formats_of(kind, operand="weight")]
 INPUTS = [fmt for kind in KINDS for fmt in formats_of(kind, operand="input")]
 STORED = dict.fromkeys([*WEIGHTS, *(fmt for fmt in INPUTS if fmt.calibrated)])
-SHAPES = [(6, 40), (3, 7), (5, 3, 3, 3), (1, 1), (2, 65)]
-
-
-def quantizer_of(fmt):
-    return plugins.load("quantizer", fmt.kind)()
+SHAPES = [(6, 40), (3, 7), (5, 3, 3, 3), (1, 1), (1, 3, 1, 1), (2, 65)]
 
 
 def numbers(fmt, shape=(6, 40), seed=0):
@@ -54,6 +52,40 @@ def test_every_kind_has_a_quantizer_and_says_what_it_is():
         assert cls.SOURCE
         assert cls.OPERANDS
         assert formats_of(kind) or formats_of(kind, operand="input"), kind
+
+
+@pytest.fixture
+def threads():
+    """Set the number of threads, and put it back afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@named([*WEIGHTS, *INPUTS])
+def test_many_blocks_on_several_threads_lead_to_what_one_does(fmt, monkeypatch, threads):
+    x = numbers(fmt, (12, 40))
+    x[3:] *= 8
+    threads(1)
+    one = fitted(fmt, x)[1]
+    threads(3)
+    monkeypatch.setattr(slices, "_BLOCK", 256)
+    same(one, fitted(fmt, x)[1])
+
+
+@named([fmt for fmt in INPUTS if not fmt.calibrated])
+@pytest.mark.parametrize("shape", [(3, 5, 40), (3, 40)])
+def test_no_sample_depends_on_the_others(fmt, shape):
+    x = numbers(fmt, shape)
+    x[0] *= 30
+    x[1, ..., 7] *= 9
+    quantizer = quantizer_of(fmt)
+
+    def rounded(x):
+        (params,) = quantizer.fit(x, [fmt], (-1,))
+        return fake_quantize(quantizer, x, params, fmt, (-1,))
+
+    assert torch.equal(rounded(x), torch.cat([rounded(own) for own in x.split(1)]))
 
 
 @named([*WEIGHTS, *INPUTS])
@@ -167,12 +199,11 @@ def test_gradients_pass_straight_through(fmt):
     assert torch.equal(x.grad, torch.arange(40.0).expand(6, 40))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("operand", ["weight", "input"])
+@pytest.mark.parametrize(("kind", "operand"), [
+    (kind, operand) for kind in KINDS for operand in ("weight", "input")
+    if operand in registry.format_class(kind).OPERANDS])
 def test_formats_fitted_together_are_fitted_as_alone(kind, operand):
     formats = formats_of(kind, operand=operand)
-    if not formats:
-        return
     x = numbers(formats[0])
     quantizer = quantizer_of(formats[0])
     for fmt, together in zip(formats, quantizer.fit(x, formats), strict=True):
@@ -203,10 +234,9 @@ def test_a_calibrated_range_is_plain_data(fmt):
                        fake_quantize(quantizer, x, params, fmt))
 
 
-@named([*WEIGHTS, *INPUTS])
+@named([fmt for fmt in [*WEIGHTS, *INPUTS] if fmt.granularity != "tensor"])
 def test_a_wider_tensor_does_not_fit_the_parameters(fmt):
     x = numbers(fmt)
     quantizer, params = fitted(fmt, x)
-    if len(params.scale) > 1:
-        with pytest.raises(BadInput, match="that needs"):
-            quantizer.encode(numbers(fmt, (11, 40)), params, fmt)
+    with pytest.raises(BadInput, match="that needs"):
+        quantizer.encode(numbers(fmt, (11, 40)), params, fmt)

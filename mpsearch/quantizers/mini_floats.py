@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from mpsearch.core.formats.exmy import MiniFloat
+from mpsearch.core.formats.mini_float import MiniFloat
 
 _EXPONENT_BITS = 0x7F800000  # of a float32
 _FRACTION = 23

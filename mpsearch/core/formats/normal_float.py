@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
-from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import Format, Operand
+from mpsearch.core.formats.base import HALF, Format, Operand, check_one_of
 
 NormalScale = Literal["absmax", "least_squares"]
 
@@ -35,15 +34,18 @@ class NormalFloatFormat(Format):
 
     def __post_init__(self) -> None:
         Format.__post_init__(self)
-        object.__setattr__(self, "bits", int(self.bits))
-        if self.scale not in get_args(NormalScale):
-            raise BadInput(f"'{self.scale}' is not one of {', '.join(get_args(NormalScale))}")
+        check_one_of(self.scale, NormalScale)
 
     @classmethod
     def usual(cls, operand: Operand, given: Mapping[str, Any]) -> dict[str, Any]:
         """Groups of 64, the default."""
         del operand, given
         return {}
+
+    @property
+    def arithmetic_bits(self) -> float:
+        """Levels are read as half precision before they are multiplied."""
+        return HALF
 
     def __str__(self) -> str:
         return f"nf{self.bits}/{self.granularity}"
