@@ -2,8 +2,8 @@
 
 import pytest
 
-from mpsearch.core.formats.base import widths_text
 from mpsearch.plugins import BUILTIN
+from mpsearch.report import kinds
 from mpsearch.spaces import shipped
 
 NOISY = """
@@ -87,7 +87,7 @@ def test_the_kinds_of_formats(tool, tmp_path):
     assert max(map(len, told.splitlines())) <= 80, "a terminal shows it as it is"
     letters = "".join(told.split())
     for own in data.values():
-        assert "".join((own["summary"] + "bits:" + widths_text(tuple(own["bits"]))).split()
+        assert "".join((own["summary"] + "bits:" + kinds.widths_text(tuple(own["bits"]))).split()
                        ) in letters
         assert "".join(f"source: {own['source']}".split()) in letters
 
