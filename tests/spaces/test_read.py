@@ -186,4 +186,4 @@ weight = { kind = "float", bits = 4, blocks = "mx" }
 input = [{ kind = "float", bits = 8, blocks = "mx" }, { kind = "float", bits = 8 }]
 """).rules[0]
     assert [str(fmt) for fmt in (*rule.weight, *rule.input)] == [
-        "4mx-e2m1/group:32", "8mx/group:32", "8float/tensor"]
+        "4mx-e2m1/group:32", "8mx-e4m3/group:32", "8float/tensor"]
