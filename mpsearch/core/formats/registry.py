@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 BUILTIN: dict[str, str] = {
     "int": "mpsearch.core.formats.integer:IntFormat",
-    "log2": "mpsearch.core.formats.levels:Log2Format",
-    "outlier_inputs": "mpsearch.core.formats.split:OutlierInputsFormat",
-    "outlier_split": "mpsearch.core.formats.split:OutlierSplitFormat",
-    "sparse24": "mpsearch.core.formats.sparse:Sparse24Format",
-    "log_sqrt2": "mpsearch.core.formats.levels:LogSqrt2Format",
-    "sulq": "mpsearch.core.formats.levels:SulqFormat",
-    "adalog": "mpsearch.core.formats.levels:AdaLogFormat",
-    "tan": "mpsearch.core.formats.levels:TanFormat",
-    "two_region": "mpsearch.core.formats.levels:TwoRegionFormat",
-    "twin_log": "mpsearch.core.formats.twin_log:TwinLogFormat",
     "float": "mpsearch.core.formats.floating:FloatFormat",
     "normal_float": "mpsearch.core.formats.normal_float:NormalFloatFormat",
     "lloyd": "mpsearch.core.formats.lloyd:LloydFormat",
     "vector": "mpsearch.core.formats.codewords:VectorFormat",
     "product": "mpsearch.core.formats.codewords:ProductFormat",
     "trellis": "mpsearch.core.formats.trellis:TrellisFormat",
+    "twin_log": "mpsearch.core.formats.twin_log:TwinLogFormat",
+    "outlier_split": "mpsearch.core.formats.split:OutlierSplitFormat",
+    "sparse24": "mpsearch.core.formats.sparse:Sparse24Format",
+    "log2": "mpsearch.core.formats.levels:Log2Format",
+    "log_sqrt2": "mpsearch.core.formats.levels:LogSqrt2Format",
+    "sulq": "mpsearch.core.formats.levels:SulqFormat",
+    "adalog": "mpsearch.core.formats.levels:AdaLogFormat",
+    "tan": "mpsearch.core.formats.levels:TanFormat",
+    "two_region": "mpsearch.core.formats.levels:TwoRegionFormat",
+    "outlier_inputs": "mpsearch.core.formats.split:OutlierInputsFormat",
 }
 
 
