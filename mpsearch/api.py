@@ -61,8 +61,10 @@ def measure(model: str | nn.Module | None = None, *, estimators: Sequence[str] =
     the workspace holds is not measured again.
 
     Raises:
-        BadInput: anything about the model, data or space that cannot be used.
+        BadInput: anything about the model, data or space that cannot be used, or no estimator.
     """
+    if not estimators:
+        raise BadInput("name at least one estimator, such as kl_probe: there is nothing to measure")
     return measuring.measure(open_session(model, Workspace(workspace), options), estimators,
                              progress)
 

@@ -58,14 +58,13 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
 
     What the workspace holds is not measured again; if it holds all, no model is loaded. The tables
     have the scores of single *samples* only where these are asked for. *check* sees the record and
-    costs before anything is measured, and may raise.
+    costs before anything is measured, and may raise. Without estimators only the space is resolved
+    and activations are calibrated.
 
     Raises:
-        BadInput: anything wrong with the model, data or space; no estimator, or one that needs
-            data and has none.
+        BadInput: anything wrong with the model, data or space, or an estimator needs data and has
+            none.
     """
-    if not estimators:
-        raise BadInput("name at least one estimator, such as kl_probe: there is nothing to measure")
     estimators = list(dict.fromkeys(plugins.canonical("estimator", each) for each in estimators))
     objects = {name: plugins.make("estimator", name) for name in estimators}
     key, workspace = session.key, session.workspace
