@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
+import torch
 from torch import Tensor
 
 from mpsearch.core.formats import Format
@@ -13,7 +15,7 @@ from mpsearch.fakequant.weights import Weights
 from mpsearch.graph.layers import Layers
 from mpsearch.graph.operations import Change
 from mpsearch.graph.sites import Call, reduced_axes
-from mpsearch.quantizers.base import fake_quantize, from_static
+from mpsearch.quantizers.base import Params, fake_quantize, from_static
 from mpsearch.quantizers.of_kind import quantizer_of
 
 
@@ -46,8 +48,12 @@ def _activation(call: Call, operand: str, fmt: Format,
                 ranges: Mapping[str, StaticRange]) -> Change:
     quantizer = quantizer_of(fmt)
 
+    @cache
+    def params_on(device: torch.device) -> Params:
+        return from_static(ranges[operand], device)
+
     def static(values: Tensor) -> Tensor:
-        params = from_static(ranges[operand], values.device)
+        params = params_on(values.device)
         return fake_quantize(quantizer, values, params, fmt)
 
     def dynamic(values: Tensor) -> Tensor:

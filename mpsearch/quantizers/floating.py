@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from mpsearch.core.formats.floating import FloatFormat
 from mpsearch.core.formats.mini_float import MiniFloat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.checked import finite, layout_for
+from mpsearch.quantizers.elementwise import Elementwise, by_layout
 from mpsearch.quantizers.float_scales import block_scaled, free_scaled, token_scaled
-from mpsearch.quantizers.layout import layout_of
+from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.mini_floats import codes_of, numbers_of
 from mpsearch.quantizers.slices import Slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Float:
+class Float(Elementwise[FloatFormat]):
     """Round to the nearest number, ties to the even mantissa; what lies beyond saturates.
 
     A code is the number's bits: a sign, exponent and mantissa. 0 has one code, that of +0.
@@ -32,36 +31,22 @@ class Float:
         Raises:
             BadInput: the tensor is empty or has values that are not finite.
         """
-        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
-        slices = {layout: Slices.of(x, layout) for layout in dict.fromkeys(layouts)}
-        return [_fitted(slices[layout], fmt, 1 if axes is None else layout.sums)
-                for layout, fmt in zip(layouts, formats, strict=True)]
+        def found(layout: Layout, own: list[FloatFormat]) -> list[Params]:
+            slices, tokens = Slices.of(x, layout), 1 if axes is None else layout.sums
+            return [_fitted(slices, fmt, tokens) for fmt in own]
 
-    def encode(self, x: Tensor, params: Params, fmt: FloatFormat,
-               axes: Sequence[int] | None = None) -> Tensor:
-        """Codes of *x*, int32 and of its shape.
+        return by_layout(x, formats, axes, found)
 
-        Raises:
-            BadInput: the tensor has values that are not finite, or does not fit *params*.
-        """
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
-        codes = codes_of(rows.float() / params.scale, _numbers(fmt, params))
-        return layout.from_slices(codes).contiguous()
+    def coded(self, rows: Tensor, params: Params, fmt: FloatFormat, layout: Layout) -> Tensor:
+        """The bits of the nearest numbers."""
+        del layout
+        return codes_of(rows.float() / params.scale, _numbers(fmt, params))
 
-    def decode(self, codes: Tensor, params: Params, fmt: FloatFormat,
-               axes: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32,
-               shape: Sequence[int] | None = None) -> Tensor:
-        """The numbers that *codes* stand for, in their shape; computed in float32.
-
-        Raises:
-            BadInput: the codes do not fit *params*.
-        """
-        del shape  # it is that of the codes
-        layout = layout_for(codes.shape, params, fmt, axes)
+    def values(self, codes: Tensor, params: Params, fmt: FloatFormat, layout: Layout) -> Tensor:
+        """Numbers times the scale."""
+        del layout
         numbers = numbers_of(_numbers(fmt, params)).to(codes.device)
-        values = numbers[layout.to_slices(codes).long()].mul_(params.scale)
-        return layout.from_slices(values.to(dtype)).contiguous()
+        return numbers[codes.long()].mul_(params.scale)
 
 
 def _numbers(fmt: FloatFormat, params: Params) -> MiniFloat:

@@ -6,7 +6,7 @@ than rounding the exponent does, as the methods were published.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,7 +17,8 @@ from torch import Tensor
 from mpsearch.core.formats.levels import LevelFormat
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.checked import finite, layout_for
-from mpsearch.quantizers.layout import layout_of
+from mpsearch.quantizers.elementwise import Elementwise, by_layout
+from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.level_search import fitted
 from mpsearch.quantizers.lookup import Lookup, Work
 from mpsearch.quantizers.slices import Slices
@@ -25,7 +26,7 @@ from mpsearch.quantizers.tiles import tiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Levels(ABC):
+class Levels(Elementwise[LevelFormat]):
     """Base of the quantizers of level formats; a kind gives its *tables*."""
 
     @abstractmethod
@@ -42,45 +43,22 @@ class Levels(ABC):
         Raises:
             BadInput: the tensor is empty or has values that are not finite.
         """
-        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
-        found: dict[int, Params] = {}
-        for layout in dict.fromkeys(layouts):
-            slices = Slices.of(x, layout)
-            chosen = [i for i, own in enumerate(layouts) if own == layout]
-            tables = [_tables(self, formats[i]) for i in chosen]
-            results = fitted(slices, [formats[i] for i in chosen], tables)
-            found.update(zip(chosen, results, strict=True))
-        return [found[i] for i in range(len(formats))]
+        return by_layout(x, formats, axes, lambda layout, own: fitted(
+            Slices.of(x, layout), own, [_tables(self, fmt) for fmt in own]))
 
-    def encode(self, x: Tensor, params: Params, fmt: LevelFormat,
-               axes: Sequence[int] | None = None) -> Tensor:
-        """The code of the nearest level of every number, the lower one of two; int32.
-
-        Raises:
-            BadInput: the tensor has values that are not finite, or does not fit *params*.
-        """
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
-        table = self._table(fmt, params, x.device)
+    def coded(self, rows: Tensor, params: Params, fmt: LevelFormat, layout: Layout) -> Tensor:
+        """The nearest levels, the lower one of two."""
+        del layout
+        table = self._table(fmt, params, rows.device)
         steps = (rows.float() - _shift(params)).div_(params.scale).contiguous()
-        codes = torch.bucketize(steps, _bounds(table), out_int32=True)
-        return layout.from_slices(codes).contiguous()
+        return torch.bucketize(steps, _bounds(table), out_int32=True)
 
-    def decode(self, codes: Tensor, params: Params, fmt: LevelFormat,
-               axes: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32,
-               shape: Sequence[int] | None = None) -> Tensor:
-        """The numbers that *codes* stand for, in their shape; computed in float32.
-
-        Raises:
-            BadInput: the codes do not fit *params*.
-        """
-        del shape  # it is that of the codes
-        layout = layout_for(codes.shape, params, fmt, axes)
+    def values(self, codes: Tensor, params: Params, fmt: LevelFormat, layout: Layout) -> Tensor:
+        """Levels times the scale, shifted."""
+        del layout
         table = self._table(fmt, params, codes.device)
-        rows = layout.to_slices(codes)
-        levels = table.index_select(0, rows.flatten()).view(rows.shape)
-        values = levels.mul_(params.scale).add_(_shift(params))
-        return layout.from_slices(values.to(dtype)).contiguous()
+        levels = table.index_select(0, codes.flatten()).view(codes.shape)
+        return levels.mul_(params.scale).add_(_shift(params))
 
     def round_trip(self, x: Tensor, params: Params, fmt: LevelFormat,
                    axes: Sequence[int] | None = None) -> Tensor:

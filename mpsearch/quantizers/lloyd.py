@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mpsearch.core.formats.lloyd import LloydFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.checked import finite, layout_for
-from mpsearch.quantizers.layout import layout_of
+from mpsearch.quantizers.elementwise import Elementwise, by_layout
+from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.normal_levels import normal_levels
 from mpsearch.quantizers.numbers import Array, Numbers
 from mpsearch.quantizers.ordered import Ordered, trained
@@ -24,7 +24,7 @@ _REFITS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lloyd:
+class Lloyd(Elementwise[LloydFormat]):
     """Nearest of ``2**bits`` levels that have the least squared error, times the scale.
 
     Levels and scales take turns: levels are fitted to the numbers of all slices over their scales,
@@ -41,48 +41,24 @@ class Lloyd:
         Raises:
             BadInput: the tensor is empty or has values that are not finite.
         """
-        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
-        found: dict[int, Params] = {}
-        for layout in dict.fromkeys(layouts):
+        def found(layout: Layout, own: list[LloydFormat]) -> list[Params]:
             numbers = Numbers.of(x, layout)
-            chosen = [i for i, own in enumerate(layouts) if own == layout]
-            own = any(formats[i].source == "tensor" for i in chosen)
-            ordered = _ordered(numbers) if own else None
+            ordered = _ordered(numbers) if any(fmt.source == "tensor" for fmt in own) else None
+            return side_by_side(lambda fmt: _fitted(numbers, ordered, fmt, x.device), own, x.device)
 
-            def params(i: int, numbers: Numbers = numbers,
-                       ordered: Ordered | None = ordered) -> Params:
-                return _fitted(numbers, ordered, formats[i], x.device)
+        return by_layout(x, formats, axes, found)
 
-            found.update(zip(chosen, side_by_side(params, chosen, x.device), strict=True))
-        return [found[i] for i in range(len(formats))]
-
-    def encode(self, x: Tensor, params: Params, fmt: LloydFormat,
-               axes: Sequence[int] | None = None) -> Tensor:
-        """The code of the nearest level of every number, the lower one of two; int32.
-
-        Raises:
-            BadInput: the tensor has values that are not finite, or does not fit *params*.
-        """
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
-        levels = _levels(fmt, params, x.device)
+    def coded(self, rows: Tensor, params: Params, fmt: LloydFormat, layout: Layout) -> Tensor:
+        """The nearest levels, the lower one of two."""
+        del layout
+        levels = _levels(fmt, params, rows.device)
         bounds = (levels[1:] + levels[:-1]) / 2
-        codes = torch.bucketize(rows.float() / params.scale, bounds, out_int32=True)
-        return layout.from_slices(codes).contiguous()
+        return torch.bucketize(rows.float() / params.scale, bounds, out_int32=True)
 
-    def decode(self, codes: Tensor, params: Params, fmt: LloydFormat,
-               axes: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32,
-               shape: Sequence[int] | None = None) -> Tensor:
-        """The numbers that *codes* stand for, in their shape; computed in float32.
-
-        Raises:
-            BadInput: the codes do not fit *params*.
-        """
-        del shape  # it is that of the codes
-        layout = layout_for(codes.shape, params, fmt, axes)
-        levels = _levels(fmt, params, codes.device)
-        values = levels[layout.to_slices(codes).long()].mul_(params.scale)
-        return layout.from_slices(values.to(dtype)).contiguous()
+    def values(self, codes: Tensor, params: Params, fmt: LloydFormat, layout: Layout) -> Tensor:
+        """Levels times the scale."""
+        del layout
+        return _levels(fmt, params, codes.device)[codes.long()].mul_(params.scale)
 
 
 def _levels(fmt: LloydFormat, params: Params, device: torch.device) -> Tensor:

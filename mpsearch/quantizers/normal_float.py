@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mpsearch.core.formats.normal_float import NormalFloatFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.checked import finite, layout_for
-from mpsearch.quantizers.layout import layout_of
+from mpsearch.quantizers.elementwise import Elementwise, by_layout
+from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.scale_search import Search, reach_of, shares
 from mpsearch.quantizers.scales import ScaleGrid
 from mpsearch.quantizers.slices import Slices
@@ -27,7 +27,7 @@ _RATIOS = (2**0.125, 2**0.0625)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NormalFloat:
+class NormalFloat(Elementwise[NormalFloatFormat]):
     """Round to the nearest level, the lower one of two; codes count levels from the lowest.
 
     Source: Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs" (NeurIPS 2023,
@@ -41,36 +41,23 @@ class NormalFloat:
         Raises:
             BadInput: the tensor is empty or has values that are not finite.
         """
-        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
-        slices = {layout: Slices.of(x, layout) for layout in dict.fromkeys(layouts)}
-        return [_fitted(slices[layout], fmt)
-                for layout, fmt in zip(layouts, formats, strict=True)]
+        def found(layout: Layout, own: list[NormalFloatFormat]) -> list[Params]:
+            slices = Slices.of(x, layout)
+            return [_fitted(slices, fmt) for fmt in own]
 
-    def encode(self, x: Tensor, params: Params, fmt: NormalFloatFormat,
-               axes: Sequence[int] | None = None) -> Tensor:
-        """Codes of *x*, int32 and of its shape.
+        return by_layout(x, formats, axes, found)
 
-        Raises:
-            BadInput: the tensor has values that are not finite, or does not fit *params*.
-        """
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
-        codes = _codes(rows.float() / params.scale, levels_of(fmt.bits))
-        return layout.from_slices(codes).contiguous()
+    def coded(self, rows: Tensor, params: Params, fmt: NormalFloatFormat,
+              layout: Layout) -> Tensor:
+        """The nearest levels, the lower one of two."""
+        del layout
+        return _codes(rows.float() / params.scale, levels_of(fmt.bits))
 
-    def decode(self, codes: Tensor, params: Params, fmt: NormalFloatFormat,
-               axes: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32,
-               shape: Sequence[int] | None = None) -> Tensor:
-        """The numbers that *codes* stand for, in their shape; computed in float32.
-
-        Raises:
-            BadInput: the codes do not fit *params*.
-        """
-        del shape  # it is that of the codes
-        layout = layout_for(codes.shape, params, fmt, axes)
-        levels = levels_of(fmt.bits).to(codes.device)
-        values = levels[layout.to_slices(codes).long()].mul_(params.scale)
-        return layout.from_slices(values.to(dtype)).contiguous()
+    def values(self, codes: Tensor, params: Params, fmt: NormalFloatFormat,
+               layout: Layout) -> Tensor:
+        """Levels times the scale."""
+        del layout
+        return levels_of(fmt.bits).to(codes.device)[codes.long()].mul_(params.scale)
 
 
 @cache

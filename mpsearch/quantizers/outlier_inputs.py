@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mpsearch.core.formats.split import OutlierInputsFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.checked import finite, layout_for
+from mpsearch.quantizers.elementwise import Elementwise
 from mpsearch.quantizers.halves import from_halves, to_halves
 from mpsearch.quantizers.layout import Layout, layout_of
 from mpsearch.quantizers.slices import Slices
@@ -20,7 +20,7 @@ _INTEGERS = Uniform()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutlierInputs:
+class OutlierInputs(Elementwise[OutlierInputsFormat]):
     """Outlier columns as they are, the largest magnitude of what is left as each token's scale.
 
     A column is one term of the sums, whatever the token. Every sample, an index of the first
@@ -45,34 +45,19 @@ class OutlierInputs:
         rows = _by_sample(Slices.of(x, layout).x, layout)
         return [_params(rows, fmt) for fmt in formats]
 
-    def encode(self, x: Tensor, params: Params, fmt: OutlierInputsFormat,
-               axes: Sequence[int] | None = None) -> Tensor:
-        """Codes of *x*, int32 and of its shape, 0 in outlier columns.
-
-        Raises:
-            BadInput: the tensor has values that are not finite, or does not fit *params*.
-        """
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
+    def coded(self, rows: Tensor, params: Params, fmt: OutlierInputsFormat,
+              layout: Layout) -> Tensor:
+        """The integers of what is left, 0 in outlier columns."""
         rest = _without(_by_sample(rows, layout), params.more["columns"])
-        codes = _INTEGERS.encode(rest.view(rows.shape), params, fmt.rest)
-        return layout.from_slices(codes).contiguous()
+        return _INTEGERS.encode(rest.view(rows.shape), params, fmt.rest)
 
-    def decode(self, codes: Tensor, params: Params, fmt: OutlierInputsFormat,
-               axes: Sequence[int] | None = None, *, dtype: torch.dtype = torch.float32,
-               shape: Sequence[int] | None = None) -> Tensor:
-        """The numbers that *codes* and the outliers stand for, in the shape of the codes.
-
-        Raises:
-            BadInput: the codes do not fit *params*.
-        """
-        del shape  # it is that of the codes
-        layout = layout_for(codes.shape, params, fmt, axes)
-        rows = _INTEGERS.decode(layout.to_slices(codes), params, fmt.rest, dtype=dtype)
-        own = _by_sample(rows, layout)
+    def values(self, codes: Tensor, params: Params, fmt: OutlierInputsFormat,
+               layout: Layout) -> Tensor:
+        """What the integers and the outliers stand for."""
+        rows = _INTEGERS.decode(codes, params, fmt.rest)
         outliers = from_halves(params.more["outliers"], params.more["exponent"])
-        values = torch.where(params.more["columns"], outliers.to(dtype), own)
-        return layout.from_slices(values.view(rows.shape)).contiguous()
+        values = torch.where(params.more["columns"], outliers, _by_sample(rows, layout))
+        return values.view(rows.shape)
 
 
 def _by_sample(rows: Tensor, layout: Layout) -> Tensor:

@@ -28,7 +28,7 @@ class SortedSlices:
     @classmethod
     def of(cls, x: Tensor) -> Self:
         """*x* [S, L], sorted; all in float64."""
-        ordered = x.double().sort(dim=1).values
+        ordered = x.double().contiguous().sort(dim=1).values
         return cls(x=ordered, sums=pad(ordered.cumsum(1), (1, 0)),
                    squares=pad(ordered.square().cumsum(1), (1, 0)))
 

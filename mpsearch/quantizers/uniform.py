@@ -12,7 +12,8 @@ from mpsearch.core.formats import IntFormat, ScaleRule
 from mpsearch.quantizers.absmax import absmax
 from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.checked import finite, layout_for
-from mpsearch.quantizers.layout import layout_of
+from mpsearch.quantizers.elementwise import Elementwise, by_layout
+from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.least_squares import least_squares
 from mpsearch.quantizers.percentile import percentile
 from mpsearch.quantizers.slices import Slices
@@ -26,7 +27,7 @@ _RULES: dict[ScaleRule, Callable[[Slices, Sequence[IntFormat]], list[Params]]] =
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Uniform:
+class Uniform(Elementwise[IntFormat]):
     """Round to the nearest code, ties to even, and clip to the code range.
 
     Arithmetic is float32 on every input. 0.0 always has a code, and comes back as 0.0. Magnitudes
@@ -43,50 +44,28 @@ class Uniform:
         Raises:
             BadInput: the tensor is empty or has values that are not finite.
         """
-        layouts = [layout_of(x.shape, fmt, axes) for fmt in formats]
-        found: dict[int, Params] = {}
-        for layout in dict.fromkeys(layouts):
+        def found(layout: Layout, own: list[IntFormat]) -> list[Params]:
             slices = Slices.of(x, layout)
+            made: dict[int, Params] = {}
             for name, rule in _RULES.items():
-                chosen = [i for i, fmt in enumerate(formats)
-                          if layouts[i] == layout and fmt.scale == name]
+                chosen = [i for i, fmt in enumerate(own) if fmt.scale == name]
                 if chosen:
-                    results = rule(slices, [formats[i] for i in chosen])
-                    found.update(zip(chosen, results, strict=True))
-        return [found[i] for i in range(len(formats))]
+                    results = rule(slices, [own[i] for i in chosen])
+                    made.update(zip(chosen, results, strict=True))
+            return [made[i] for i in range(len(own))]
 
-    def encode(
-        self, x: Tensor, params: Params, fmt: IntFormat, axes: Sequence[int] | None = None
-    ) -> Tensor:
-        """Codes of *x*, int32 and of its shape, each within ``fmt.code_range``.
+        return by_layout(x, formats, axes, found)
 
-        Raises:
-            BadInput: the tensor has values that are not finite, or does not fit *params*.
-        """
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
+    def coded(self, rows: Tensor, params: Params, fmt: IntFormat, layout: Layout) -> Tensor:
+        """The nearest codes, ties to even."""
+        del layout
         codes = (rows.float() / params.scale).round_().add_(params.zero_point)
-        return layout.from_slices(codes.clamp_(*fmt.code_range).to(torch.int32)).contiguous()
+        return codes.clamp_(*fmt.code_range).to(torch.int32)
 
-    def decode(
-        self,
-        codes: Tensor,
-        params: Params,
-        fmt: IntFormat,
-        axes: Sequence[int] | None = None,
-        *,
-        dtype: torch.dtype = torch.float32,
-        shape: Sequence[int] | None = None,
-    ) -> Tensor:
-        """The numbers that *codes* stand for, in their shape; computed in float32.
-
-        Raises:
-            BadInput: the codes do not fit *params*.
-        """
-        del shape  # it is that of the codes
-        layout = layout_for(codes.shape, params, fmt, axes)
-        steps = layout.to_slices(codes).to(torch.float32, copy=True).sub_(params.zero_point)
-        return layout.from_slices(steps.mul_(params.scale).to(dtype)).contiguous()
+    def values(self, codes: Tensor, params: Params, fmt: IntFormat, layout: Layout) -> Tensor:
+        """Codes less the zero point, times the scale."""
+        del fmt, layout
+        return codes.to(torch.float32, copy=True).sub_(params.zero_point).mul_(params.scale)
 
     def round_trip(self, x: Tensor, params: Params, fmt: IntFormat,
                    axes: Sequence[int] | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mpsearch.core.formats import Format, registry
-from mpsearch.core.formats.words import widths_text
+from mpsearch.core.formats.words import granularity_names, widths_text
 from mpsearch.report.grid import Grid, shown, words
 
 _WIDTH, _INDENT = 80, "    "
@@ -52,15 +52,10 @@ def _data(cls: type[Format]) -> dict[str, Any]:
     return {
         "summary": cls.SUMMARY, "source": cls.SOURCE, "operands": list(cls.OPERANDS),
         "bits": list(cls.WIDTHS),
-        "weights": _named(cls.GRANULARITIES, "token") if weight else [],
-        "activations": _named(cls.ACTIVATION_GRANULARITIES) if activation else [],
+        "weights": granularity_names(cls.granularities("weight")) if weight else [],
+        "activations": granularity_names(cls.ACTIVATION_GRANULARITIES) if activation else [],
         "settings": {each.name: _choices(each, hints[each.name]) for each in fields(cls)
                      if each.name not in _OF_EVERY_KIND}}
-
-
-def _named(granularities: tuple[str, ...], but: str = "") -> list[str]:
-    """*granularities* as a menu writes them, without the one called *but*."""
-    return ["group:N" if each == "group" else each for each in granularities if each != but]
 
 
 def _choices(setting: Field[Any], hint: Any) -> dict[str, Any]:

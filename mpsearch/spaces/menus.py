@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format, IntFormat, Operand, is_granularity, registry
+from mpsearch.core.formats.words import granularity_names
 from mpsearch.spaces.rules import Menu
 from mpsearch.spaces.values import (
     Place,
@@ -120,7 +121,7 @@ def _granularity(value: str, place: Place, cls: type[Format], operand: Operand) 
     if value.partition(":")[0] in named and is_granularity(value):
         return value
     if operand != "weight":
-        return one_of(value, ["group:N" if name == "group" else name for name in named], place)
-    shown = ", ".join("group:N" if name == "group" else name for name in named)
+        return one_of(value, granularity_names(named), place)
+    shown = ", ".join(granularity_names(named))
     raise place.error(f"'{value}' is no granularity of a weight: use {shown}"
                       + (", such as group:128" if "group" in named else ""))

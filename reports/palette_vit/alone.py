@@ -14,6 +14,8 @@ import argparse
 import json
 from pathlib import Path
 
+from network import add_arguments, opened
+
 from mpsearch.core.io import to_data, write
 from mpsearch.core.types import Scheme
 from mpsearch.cost.size import size
@@ -21,8 +23,6 @@ from mpsearch.steps.choice import ranges_of
 from mpsearch.steps.measure import measure
 from mpsearch.steps.measurement import Runnable, measure_policies
 from mpsearch.steps.progress import bar
-from mpsearch.steps.session import open_session
-from mpsearch.workspace import Workspace
 
 HERE = Path(__file__).parent
 SITES = {"softmax": (".matmul_1",), "gelu": (".fc2",), "layernorm": (".qkv", ".fc1")}
@@ -30,23 +30,19 @@ SITES = {"softmax": (".matmul_1",), "gelu": (".fc2",), "layernorm": (".qkv", ".f
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--workspace", default=".mpsearch")
+    add_arguments(parser)
     parser.add_argument("--calibration-samples", type=int, default=32)
     parser.add_argument("--evaluation-samples", type=int, default=256)
     args = parser.parse_args()
     document = {"calibration": args.calibration_samples, "evaluation": args.evaluation_samples,
-                "weights": weights(opened(args, "weights.toml")),
-                "activations": activations(opened(args, "activations.toml"))}
+                "weights": weights(session(args, "weights.toml")),
+                "activations": activations(session(args, "activations.toml"))}
     write(HERE / "results_alone.json", (json.dumps(document, indent=1) + "\n").encode())
 
 
-def opened(args, space):
-    return open_session("vit_tiny_patch16_224", Workspace(args.workspace), {
-        "weights": args.weights, "data": args.data, "space": str(HERE / space),
-        "calibration_samples": args.calibration_samples,
-        "evaluation_samples": args.evaluation_samples})
+def session(args, space):
+    return opened(args, space, calibration=args.calibration_samples,
+                  evaluation=args.evaluation_samples)
 
 
 def weights(session):

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import torch
+from network import add_arguments, opened
 
 from mpsearch import plugins
 from mpsearch.core.errors import BadInput
@@ -28,8 +29,6 @@ from mpsearch.quantizers.base import fake_quantize
 from mpsearch.steps.choice import ranges_of
 from mpsearch.steps.measure import measure
 from mpsearch.steps.progress import bar
-from mpsearch.steps.session import open_session
-from mpsearch.workspace import Workspace
 
 HERE = Path(__file__).parent
 ROUNDS = 7
@@ -44,16 +43,12 @@ MIXES = {  # what goes on values after a softmax, after a GELU, and on all other
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--workspace", default=".mpsearch")
+    add_arguments(parser)
     parser.add_argument("--only", choices=("fits", "forward"))
     args = parser.parse_args()
     path = HERE / "results_speed.json"
     document = json.loads(path.read_text()) if path.exists() else {}
-    session = open_session("vit_tiny_patch16_224", Workspace(args.workspace), {
-        "weights": args.weights, "data": args.data, "space": str(HERE / "forward.toml"),
-        "calibration_samples": 32, "evaluation_samples": 8})
+    session = opened(args, "forward.toml", calibration=32, evaluation=8)
     document["threads"], document["load"] = torch.get_num_threads(), os.getloadavg()[0]
     if args.only != "forward":
         document["fits"] = fits(session)

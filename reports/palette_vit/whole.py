@@ -16,6 +16,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from network import add_arguments, opened
+
 from mpsearch.core.budget import Budget
 from mpsearch.core.io import to_data, write
 from mpsearch.steps.allocate import allocate
@@ -24,8 +26,6 @@ from mpsearch.steps.compare import compare
 from mpsearch.steps.measure import measure
 from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.progress import bar
-from mpsearch.steps.session import open_session
-from mpsearch.workspace import Workspace
 
 HERE = Path(__file__).parent
 CASES = {
@@ -37,9 +37,7 @@ CASES = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--workspace", default=".mpsearch")
+    add_arguments(parser)
     parser.add_argument("--calibration-samples", type=int, default=32)
     parser.add_argument("--evaluation-samples", type=int, default=744)
     parser.add_argument("--cases", default=",".join(CASES))
@@ -58,11 +56,8 @@ def main():
 
 def allocated(args, space, limits):
     """For each limit the row of what a menu's allocation came to, and the KL of every sample."""
-    session = open_session("vit_tiny_patch16_224", Workspace(args.workspace), {
-        "weights": args.weights, "data": args.data,
-        "space": str(HERE / space) if space.endswith(".toml") else space,
-        "calibration_samples": args.calibration_samples,
-        "evaluation_samples": args.evaluation_samples})
+    session = opened(args, space, calibration=args.calibration_samples,
+                     evaluation=args.evaluation_samples)
     measured = measure(session, ["kl_probe"], bar)
     choices = {limit: allocate(measured, "kl_probe", [Budget(
         metric="bits_per_weight", limit=limit, text=f"{limit}bpw")]).selection.choice

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.words import widths_text
+from mpsearch.core.formats.words import granularity_names, widths_text
 
 Operand = Literal["weight", "input", "other"]
 ScaleStorage = Literal["half", "exponent", "e4m3"]
@@ -50,6 +50,10 @@ class Format:
     """Whether 0 has a code in tensors that this kind is meant for."""
     EQUIVARIANT: ClassVar[bool] = True
     """Whether values follow numbers that are scaled by a power of two."""
+    DECODED: ClassVar[bool] = False
+    """Whether codes are decoded to half precision before they are multiplied."""
+    COLUMNWISE: ClassVar[bool] = True
+    """Whether one number can be rounded without knowing the numbers beside it."""
     WIDTHS: ClassVar[tuple[float, ...]] = ()
     """The widths there are."""
     GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor", "channel", "group", "token")
@@ -140,12 +144,12 @@ class Format:
     @property
     def columnwise(self) -> bool:
         """Whether one number can be rounded without knowing the numbers beside it."""
-        return True
+        return self.COLUMNWISE
 
     @property
     def arithmetic_bits(self) -> float:
         """The width that a multiplication sees."""
-        return self.bits
+        return HALF if self.DECODED else self.bits
 
     @property
     def code_bits(self) -> int:
@@ -273,5 +277,5 @@ def check_run_time(fmt: Format, rule: str) -> None:
 
 
 def _granularities(known: tuple[str, ...]) -> str:
-    named = ["group:N" if name == "group" else name for name in known]
+    named = granularity_names(known)
     return " or ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)

@@ -28,6 +28,8 @@ class CodewordFormat(Format):
     WIDTHS: ClassVar[tuple[float, ...]] = (*(n / 8 for n in range(8, 33)),
                                            *(n / 2 for n in range(9, 17)))
     GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor", "channel")
+    COLUMNWISE: ClassVar[bool] = False
+    DECODED: ClassVar[bool] = True
     ACTIVATION_GRANULARITIES: ClassVar[tuple[str, ...]] = ()
 
     bits: float
@@ -45,16 +47,6 @@ class CodewordFormat(Format):
             raise BadInput(
                 f"{self.dims} numbers of {self.bits:g} bits are a code of {code:g} bits: choose "
                 f"bits and dims so that it is a whole number up to {_CODE_BITS}")
-
-    @property
-    def columnwise(self) -> bool:
-        """A number is rounded together with those beside it."""
-        return False
-
-    @property
-    def arithmetic_bits(self) -> float:
-        """Codewords are read as half precision before they are multiplied."""
-        return HALF
 
     @property
     def code_bits(self) -> int:

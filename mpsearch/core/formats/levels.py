@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mpsearch.core.formats.base import HALF, Format, Operand
+from mpsearch.core.formats.base import Format, Operand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +61,9 @@ class SulqFormat(LevelFormat):
 
     SUMMARY: ClassVar[str] = "shifted powers, between uniform and log2, for values after a softmax"
     SOURCE: ClassVar[str] = "Zhong et al., I&S-ViT, arXiv:2311.10126"
+    DECODED: ClassVar[bool] = True
 
     kind: Literal["sulq"] = "sulq"
-
-    @property
-    def arithmetic_bits(self) -> float:
-        """Levels are read as half precision before they are multiplied."""
-        return HALF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +87,9 @@ class TanFormat(LevelFormat):
 
     SUMMARY: ClassVar[str] = "arctangent steps, finest near the largest values after a softmax"
     SOURCE: ClassVar[str] = "after Yang et al., DopQ-ViT, arXiv:2408.03291"
+    DECODED: ClassVar[bool] = True
 
     kind: Literal["tan"] = "tan"
-
-    @property
-    def arithmetic_bits(self) -> float:
-        """Levels are read as half precision before they are multiplied."""
-        return HALF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

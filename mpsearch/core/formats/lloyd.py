@@ -24,6 +24,7 @@ class LloydFormat(Format):
     ZERO: ClassVar[bool] = False
     WIDTHS: ClassVar[tuple[float, ...]] = tuple(range(2, 9))
     GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor", "channel", "group")
+    DECODED: ClassVar[bool] = True
     ACTIVATION_GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor",)
 
     kind: Literal["lloyd"] = "lloyd"
@@ -34,11 +35,6 @@ class LloydFormat(Format):
     def __post_init__(self) -> None:
         Format.__post_init__(self)
         check_one_of(self.source, Source)
-
-    @property
-    def arithmetic_bits(self) -> float:
-        """Levels are read as half precision before they are multiplied."""
-        return HALF
 
     def tables(self, shape: tuple[int, ...]) -> dict[str, tuple[int, int]]:
         """The levels, where they are the tensor's own."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from mpsearch.core.formats.base import HALF, Format, Operand, check_one_of
+from mpsearch.core.formats.base import Format, Operand, check_one_of
 
 NormalScale = Literal["absmax", "least_squares"]
 
@@ -26,6 +26,7 @@ class NormalFloatFormat(Format):
     SOURCE: ClassVar[str] = "Dettmers et al., QLoRA, NeurIPS 2023"
     WIDTHS: ClassVar[tuple[float, ...]] = tuple(range(2, 9))
     GRANULARITIES: ClassVar[tuple[str, ...]] = ("group", "channel", "tensor")
+    DECODED: ClassVar[bool] = True
 
     kind: Literal["normal_float"] = "normal_float"
     bits: int
@@ -41,11 +42,6 @@ class NormalFloatFormat(Format):
         """Groups of 64, the default."""
         del operand, given
         return {}
-
-    @property
-    def arithmetic_bits(self) -> float:
-        """Levels are read as half precision before they are multiplied."""
-        return HALF
 
     def __str__(self) -> str:
         return f"nf{self.bits}/{self.granularity}"

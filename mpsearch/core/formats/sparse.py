@@ -30,6 +30,7 @@ class Sparse24Format(Format):
     SOURCE: ClassVar[str] = "Yu et al., GPUSQ-ViT, CVPR 2023"
     WIDTHS: ClassVar[tuple[float, ...]] = tuple(range(2, 9))
     GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor", "channel", "group")
+    COLUMNWISE: ClassVar[bool] = False
 
     kind: Literal["sparse24"] = "sparse24"
     bits: int
@@ -44,11 +45,6 @@ class Sparse24Format(Format):
     def kept(self) -> IntFormat:
         """The format of the kept weights."""
         return IntFormat(bits=self.bits, granularity=self.granularity, scale=self.scale)
-
-    @property
-    def columnwise(self) -> bool:
-        """Which weights are kept depends on those beside them."""
-        return False
 
     @property
     def arithmetic_bits(self) -> float:

@@ -28,6 +28,7 @@ class SplitFormat(Format):
 
     SOURCE: ClassVar[str] = "Dettmers et al., LLM.int8(), NeurIPS 2022"
     WIDTHS: ClassVar[tuple[float, ...]] = tuple(range(2, 9))
+    COLUMNWISE: ClassVar[bool] = False
 
     bits: int
     share: float = 1 / 64
@@ -38,11 +39,6 @@ class SplitFormat(Format):
         if not 0 < self.share <= _LARGEST_SHARE:
             raise BadInput(f"the share of outlier columns is above 0 and at most "
                            f"{_LARGEST_SHARE}, not {self.share:g}")
-
-    @property
-    def columnwise(self) -> bool:
-        """Which columns stay in 16 bits depends on all of them."""
-        return False
 
     @property
     def arithmetic_bits(self) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from mpsearch.core.errors import BadInput
-from mpsearch.core.formats.base import HALF, Format, Operand, round_up
+from mpsearch.core.formats.base import Format, Operand, round_up
 
 PAIR = 2
 """Numbers that one step of a trellis codes."""
@@ -36,6 +36,8 @@ class TrellisFormat(Format):
     ZERO: ClassVar[bool] = False
     WIDTHS: ClassVar[tuple[float, ...]] = tuple(quarter / 4 for quarter in range(6, 21))
     GRANULARITIES: ClassVar[tuple[str, ...]] = ("tensor", "channel")
+    COLUMNWISE: ClassVar[bool] = False
+    DECODED: ClassVar[bool] = True
     ACTIVATION_GRANULARITIES: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["trellis"] = "trellis"
@@ -64,16 +66,6 @@ class TrellisFormat(Format):
         """Bits that a step adds to the stream, for each of the steps that make one code."""
         low = math.floor(PAIR * self.bits)
         return (low,) if low == PAIR * self.bits else (low, low + 1)
-
-    @property
-    def columnwise(self) -> bool:
-        """No number can be rounded without its neighbours."""
-        return False
-
-    @property
-    def arithmetic_bits(self) -> float:
-        """Codewords are half-precision numbers."""
-        return HALF
 
     @property
     def code_bits(self) -> int:

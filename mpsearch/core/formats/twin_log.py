@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from mpsearch.core.formats.base import HALF, Operand
+from mpsearch.core.formats.base import Operand
 from mpsearch.core.formats.levels import LevelFormat
 
 
@@ -18,11 +18,7 @@ class TwinLogFormat(LevelFormat):
     SUMMARY: ClassVar[str] = "shifted powers on both sides of 0, for long-tailed weights"
     SOURCE: ClassVar[str] = "LRQ-DiT, arXiv:2508.03485"
     SHIFTED: ClassVar[bool] = False
+    DECODED: ClassVar[bool] = True
 
     kind: Literal["twin_log"] = "twin_log"
     granularity: str = "channel"
-
-    @property
-    def arithmetic_bits(self) -> float:
-        """Levels are read as half precision before they are multiplied."""
-        return HALF

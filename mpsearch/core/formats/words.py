@@ -1,7 +1,8 @@
-"""Widths for people."""
+"""Widths and granularities for people."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 _RANGE = 3  # so many widths in a row are written as a range
@@ -21,6 +22,11 @@ def widths_text(widths: tuple[float, ...]) -> str:
                          + (f" in steps of {step:g}" if step != 1 else ""))
         start = end
     return ", ".join(words)
+
+
+def granularity_names(known: Iterable[str]) -> list[str]:
+    """*known* as they are written: groups with the place for their size."""
+    return ["group:N" if name == "group" else name for name in known]
 
 
 def _run_end(widths: tuple[float, ...], start: int) -> int:
