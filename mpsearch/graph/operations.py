@@ -134,20 +134,20 @@ def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Ma
     scale = named.get("scale")
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     query, key = _changed(query_key, "input", query), _changed(query_key, "other", key)
-    logits = query @ key.transpose(-2, -1) * scale
-    logits = _masked(logits, named.get("attn_mask"), causal=bool(named.get("is_causal")))
-    # Where everything is masked, nothing is attended to.
-    chances = logits.softmax(-1).masked_fill(logits.isneginf().all(-1, keepdim=True), 0)
+    logits = (query @ key.transpose(-2, -1)).mul_(scale)
+    chances = _chances(logits, named.get("attn_mask"), causal=bool(named.get("is_causal")))
     chances = _changed(probability_value, "input", chances)
     return chances @ _changed(probability_value, "other", value)
 
 
-def _masked(logits: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:
+def _chances(logits: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:
     if causal:
         mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
     if mask is None:
-        return logits
-    return logits.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else logits + mask
+        return logits.softmax(-1)
+    logits = logits.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else logits + mask
+    # Where everything is masked, nothing is attended to.
+    return logits.softmax(-1).masked_fill(logits.isneginf().all(-1, keepdim=True), 0)
 
 
 def _changed(changes: Mapping[str, Change], operand: str, tensor: Tensor) -> Tensor:

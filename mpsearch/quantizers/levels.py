@@ -16,13 +16,14 @@ from torch import Tensor
 
 from mpsearch.core.formats.levels import LevelFormat
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.checked import finite, layout_for
+from mpsearch.quantizers.checked import layout_for
 from mpsearch.quantizers.elementwise import Elementwise, by_layout
 from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.level_search import fitted
-from mpsearch.quantizers.lookup import Lookup, Work
+from mpsearch.quantizers.rounding.choose import loops_for
+from mpsearch.quantizers.rounding.lookup import Table
+from mpsearch.quantizers.rows import Rows
 from mpsearch.quantizers.slices import Slices
-from mpsearch.quantizers.tiles import tiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +68,14 @@ class Levels(Elementwise[LevelFormat]):
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        levels, lookup = _lookup(self, fmt, int(params.more["table"]), x.device)
-        if lookup is None or not x.numel():
+        table = _table(self, fmt, int(params.more["table"]), x.device)
+        if table is None or not x.numel():
             codes = self.encode(x, params, fmt, axes)
             return self.decode(codes, params, fmt, axes, dtype=x.dtype)
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
-        out = torch.empty(rows.shape, dtype=x.dtype, device=x.device)
-        _look_up(rows, levels, lookup, params, out)
-        return layout.from_slices(out).contiguous()
+        rows = Rows.of(x.detach(), layout_for(x.shape, params, fmt, axes))
+        out = torch.empty(rows.x.shape, device=x.device)
+        loops_for(rows.x).levels(rows.x, params.scale, _shift(params), table, out)
+        return rows.back(out.to(x.dtype))
 
     def _table(self, fmt: LevelFormat, params: Params, device: torch.device) -> Tensor:
         return _tables(self, fmt)[int(params.more["table"])].to(device, torch.float32)
@@ -87,33 +87,14 @@ def _tables(quantizer: Levels, fmt: LevelFormat) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _lookup(quantizer: Levels, fmt: LevelFormat, table: int,
-            device: torch.device) -> tuple[Tensor, Lookup | None]:
-    """The levels of a table, each once, and what finds the nearest."""
-    levels = torch.unique_consecutive(_tables(quantizer, fmt)[table].to(device, torch.float32))
-    return levels, Lookup.of(_bounds(levels))
+def _table(quantizer: Levels, fmt: LevelFormat, number: int, device: torch.device) -> Table | None:
+    levels = torch.unique_consecutive(_tables(quantizer, fmt)[number].to(device, torch.float32))
+    return Table.of(levels, _bounds(levels))
 
 
 def _bounds(table: Tensor) -> Tensor:
     return ((table[1:].double() + table[:-1].double()) / 2).float()
 
 
-def _look_up(rows: Tensor, levels: Tensor, lookup: Lookup, params: Params, out: Tensor) -> None:
-    shift = _shift(params)
-    values = levels.mul(params.scale[0]).add_(shift).to(out.dtype)
-    work: Work | None = None
-    for part in tiles(rows):
-        scale, own = params.scale[part[0]], rows[part]
-        work = work or Work.of(own.numel(), rows.device)
-        steps = work.steps[: own.numel()].view(own.shape)
-        torch.sub(own, shift, out=steps).div_(scale)
-        places = lookup.places(steps.view(-1), work)
-        if len(params.scale) == 1:  # then the values of the levels are known beforehand
-            torch.index_select(values, 0, places, out=out[part].view(-1))
-        else:
-            torch.index_select(levels, 0, places, out=steps.view(-1))
-            out[part] = steps.mul_(scale).add_(shift)
-
-
-def _shift(params: Params) -> Tensor | float:
-    return params.more.get("shift", 0.0)
+def _shift(params: Params) -> Tensor:
+    return params.more["shift"] if "shift" in params.more else torch.zeros_like(params.scale[0])

@@ -11,13 +11,14 @@ from torch import Tensor
 from mpsearch.core.formats import IntFormat, ScaleRule
 from mpsearch.quantizers.absmax import absmax
 from mpsearch.quantizers.base import Params
-from mpsearch.quantizers.checked import finite, layout_for
+from mpsearch.quantizers.checked import layout_for
 from mpsearch.quantizers.elementwise import Elementwise, by_layout
 from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.least_squares import least_squares
 from mpsearch.quantizers.percentile import percentile
+from mpsearch.quantizers.rounding.choose import loops_for
+from mpsearch.quantizers.rows import Rows
 from mpsearch.quantizers.slices import Slices
-from mpsearch.quantizers.tiles import tiles
 
 _RULES: dict[ScaleRule, Callable[[Slices, Sequence[IntFormat]], list[Params]]] = {
     "absmax": absmax,
@@ -76,14 +77,10 @@ class Uniform(Elementwise[IntFormat]):
         Raises:
             BadInput: the tensor has values that are not finite, or does not fit *params*.
         """
-        layout = layout_for(x.shape, params, fmt, axes)
-        rows = finite(layout.to_slices(x.detach()))
-        if not rows.numel():
+        rows = Rows.of(x.detach(), layout_for(x.shape, params, fmt, axes))
+        if not x.numel():
             return x.detach().clone()
-        out = torch.empty(rows.shape, device=x.device)
-        zeros = params.zero_point.float()
-        for part in tiles(rows):
-            scale, zero = params.scale[part[0]], zeros[part[0]]
-            tile = torch.div(rows[part].float(), scale, out=out[part]).round_().add_(zero)
-            tile.clamp_(*fmt.code_range).sub_(zero).mul_(scale)
-        return layout.from_slices(out.to(x.dtype)).contiguous()
+        out = torch.empty(rows.x.shape, device=x.device)
+        loops_for(rows.x).integers(rows.x, params.scale, params.zero_point.float(),
+                                   fmt.code_range, out)
+        return rows.back(out.to(x.dtype))

@@ -5,7 +5,7 @@
 
 Every width of every kind of weight format is fitted to every weight of the network and rounded once,
 in the usual granularity. Forward passes of the float model and of quantized ones alternate; the ratio
-is of medians.
+is of medians. With --plain the loops are those that run where numba is not installed.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from mpsearch.core.formats import registry
 from mpsearch.core.io import write
 from mpsearch.core.types import Scheme
 from mpsearch.quantizers.base import fake_quantize
+from mpsearch.quantizers.rounding import choose
 from mpsearch.steps.choice import ranges_of
 from mpsearch.steps.measure import measure
 from mpsearch.steps.progress import bar
 
 HERE = Path(__file__).parent
-ROUNDS = 7
+ROUNDS = 15
 MIXES = {  # what goes on values after a softmax, after a GELU, and on all others
     "int8": ("int bits=8", "int bits=8", "int bits=8"),
     "int4": ("int bits=4", "int bits=4", "int bits=4"),
@@ -45,7 +46,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
     parser.add_argument("--only", choices=("fits", "forward"))
+    parser.add_argument("--plain", action="store_true", help="round without numba")
     args = parser.parse_args()
+    if args.plain:
+        choose.loops = lambda plain, *_, **__: plain
     path = HERE / "results_speed.json"
     document = json.loads(path.read_text()) if path.exists() else {}
     session = opened(args, "forward.toml", calibration=32, evaluation=8)
@@ -53,7 +57,7 @@ def main():
     if args.only != "forward":
         document["fits"] = fits(session)
     if args.only != "fits":
-        document["forward"] = forward(session)
+        document["forward_plain" if args.plain else "forward"] = forward(session)
     write(path, (json.dumps(document, indent=1) + "\n").encode())
     print(json.dumps(document, indent=1))
 

@@ -78,7 +78,7 @@ def test_small_tables_do_without_numba():
 
 def test_without_numba_large_tables_take_the_plain_loops(monkeypatch):
     monkeypatch.delitem(sys.modules, "mpsearch.allocation.knapsack.compiled", raising=False)
-    monkeypatch.setattr("mpsearch.allocation.knapsack.choose.find_spec", lambda _: None)
+    monkeypatch.setattr("mpsearch.core.loops.find_spec", lambda _: None)
     assert kernels(10**9) is plain
 
 

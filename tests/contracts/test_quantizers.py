@@ -1,6 +1,9 @@
 """What every quantizer must hold, whoever wrote it: no test here names a kind of format."""
 
 import math
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import product
 
 import pytest
 import torch
@@ -12,6 +15,7 @@ from mpsearch.quantizers import slices
 from mpsearch.quantizers.base import Direct, fake_quantize, from_static, to_static
 from mpsearch.quantizers.of_kind import quantizer_of
 from mpsearch.quantizers.packing import packed_tensors, unpacked
+from mpsearch.quantizers.rounding import choose, plain
 from tests.formats import formats_of
 
 KINDS = registry.kinds()
@@ -210,19 +214,29 @@ def test_formats_fitted_together_are_fitted_as_alone(kind, operand):
         same(together, quantizer.fit(x, [fmt])[0])
 
 
+LOOPS = [plain, *([import_module(choose.COMPILED)] if find_spec("numba") else [])]
+
+
 @named([fmt for fmt in [*WEIGHTS, *INPUTS] if isinstance(quantizer_of(fmt), Direct)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_direct_round_trip_is_that_of_the_codes_to_the_bit(fmt, dtype):
-    for x in (numbers(fmt, (5, 3, 3, 3)).to(dtype), -0.3 * numbers(fmt).to(dtype).T):
-        quantizer, params = fitted(fmt, x)
-        codes = quantizer.encode(x, params, fmt)
-        value = quantizer.decode(codes, params, fmt, dtype=dtype, shape=x.shape)
-        direct = quantizer.round_trip(x, params, fmt)
-        assert direct.dtype == dtype
-        assert torch.equal(direct.view(torch.uint8), value.view(torch.uint8))
-    x[2, 5] = torch.inf
-    with pytest.raises(BadInput, match="not finite"):
-        quantizer.round_trip(x, params, fmt)
+def test_a_direct_round_trip_is_that_of_the_codes_to_the_bit(fmt, dtype, monkeypatch):
+    x = numbers(fmt).to(dtype)
+    part = numbers(fmt, (5, 4, 200)).to(dtype)[1:4, 1:3, 3:99]
+    for each in (numbers(fmt, (2, 4500)).to(dtype), -0.3 * x.T, part.transpose(0, 2)):
+        quantizer, params = fitted(fmt, each)
+        codes = quantizer.encode(each, params, fmt)
+        value = quantizer.decode(codes, params, fmt, dtype=dtype, shape=each.shape)
+        for loops in LOOPS:
+            monkeypatch.setattr(choose, "loops", lambda *_, loops=loops, **__: loops)
+            direct = quantizer.round_trip(each, params, fmt)
+            assert direct.dtype == dtype
+            assert torch.equal(direct.contiguous().view(torch.uint8), value.view(torch.uint8))
+    params = fitted(fmt, x)[1]
+    for wrong, loops in product((torch.inf, torch.nan), LOOPS):
+        monkeypatch.setattr(choose, "loops", lambda *_, loops=loops, **__: loops)
+        x[2, 5] = wrong
+        with pytest.raises(BadInput, match="not finite"):
+            quantizer.round_trip(x, params, fmt)
 
 
 @named([fmt for fmt in INPUTS if fmt.calibrated])

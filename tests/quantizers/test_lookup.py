@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mpsearch.core.formats.levels import Log2Format, TanFormat, TwoRegionFormat
 from mpsearch.quantizers.levels import _bounds
 from mpsearch.quantizers.log2 import Log2
-from mpsearch.quantizers.lookup import Lookup, Work
+from mpsearch.quantizers.rounding.lookup import Lookup, Work
 from mpsearch.quantizers.tan import Tan
 from mpsearch.quantizers.two_region import TwoRegion
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 from mpsearch.allocation.knapsack import meeting, plain, walk
+from mpsearch.core import loops as choice
 
 _COMPILED = "mpsearch.allocation.knapsack.compiled"
 _MEETING = "mpsearch.allocation.knapsack.meeting_compiled"
@@ -20,9 +19,7 @@ def kernels(size: int) -> ModuleType:
 
     Once it is loaded, for all tables. Both give the same results.
     """
-    if _COMPILED not in sys.modules and (size < _WORTH or find_spec("numba") is None):
-        return plain
-    return import_module(_COMPILED)
+    return choice.loops(plain, _COMPILED, worth=size >= _WORTH)
 
 
 def loops(size: int) -> ModuleType:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 
 from mpsearch.allocation.knapsack.plain import (
     Between,
@@ -17,13 +13,7 @@ from mpsearch.allocation.knapsack.plain import (
     States,
     Steps,
 )
-
-_F = TypeVar("_F", bound=Callable[..., object])
-
-
-def compiled(function: _F) -> _F:
-    """The *function* compiled, its code kept between runs."""
-    return cast("_F", njit(cache=True, nogil=True)(function))
+from mpsearch.core.loops import compiled
 
 
 @compiled

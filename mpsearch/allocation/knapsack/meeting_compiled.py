@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpsearch.allocation.knapsack.compiled import compiled
 from mpsearch.allocation.knapsack.meeting import Cells, Places, States
 from mpsearch.allocation.knapsack.plain import Floats, Indices
+from mpsearch.core.loops import compiled
 
 
 @compiled

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mpsearch.allocation.knapsack.compiled import compiled, extend
+from mpsearch.allocation.knapsack.compiled import extend
 from mpsearch.allocation.knapsack.plain import Curve, Floats, Indices, Rest, States
 from mpsearch.allocation.knapsack.walk import CURVES, FRESH, ROOM, Aim, Hulls, Moves
+from mpsearch.core.loops import compiled
 
 Trail = NDArray[np.int32]
 

@@ -6,26 +6,18 @@ reordered or fused, so that the result is that of `plain` to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from mpsearch.core.loops import compiled
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
 LANES = 32
 
-_F = TypeVar("_F", bound=Callable[..., object])
 
-
-def _compiled(function: _F) -> _F:
-    return cast("_F", njit(cache=True, nogil=True)(function))
-
-
-@_compiled
+@compiled
 def search(x: Floats, weight: Floats, trellis: tuple[int, Numbers, Floats],
            start: Numbers) -> Numbers:
     """States [T, LANES] of the best paths for pairs *x* [T, 2, LANES].
@@ -48,7 +40,7 @@ def search(x: Floats, weight: Floats, trellis: tuple[int, Numbers, Floats],
     return _traced(total, back, new, states, start)
 
 
-@_compiled
+@compiled
 def _step(terms: tuple[Floats, Floats, Floats], total: Floats, after: Floats,
           back: NDArray[np.uint16], bits: tuple[int, int, int]) -> None:
     """The least error *after* this step, and its way *back*, for all bits that the next one keeps.
@@ -78,7 +70,7 @@ def _step(terms: tuple[Floats, Floats, Floats], total: Floats, after: Floats,
             back[j, i] = np.uint16(which[i])
 
 
-@_compiled
+@compiled
 def _traced(total: Floats, back: NDArray[np.uint16], new: Numbers, states: int,
             start: Numbers) -> Numbers:
     steps, period = len(back), new.size

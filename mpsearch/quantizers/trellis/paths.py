@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from importlib.util import find_spec
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from mpsearch.core.formats.trellis import PAIR
+from mpsearch.core.loops import loops
 from mpsearch.quantizers.threads import side_by_side
 from mpsearch.quantizers.trellis import plain
 from mpsearch.quantizers.trellis.pairs import Trellis
@@ -48,9 +45,10 @@ def _circular(x: Tensor, weight: Tensor, trellis: Trellis) -> Tensor:
 
 
 def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -> Tensor:
-    if x.device.type != "cpu" or not _worth_compiling(x.numel() // PAIR << trellis.states):
+    worth = x.numel() // PAIR << trellis.states >= _WORTH
+    compiled = loops(plain, _COMPILED, worth=worth) if x.device.type == "cpu" else plain
+    if compiled is plain:
         return plain.search(x, weight, trellis, start)
-    compiled = import_module(_COMPILED)
     lanes = compiled.LANES
     start = torch.full((len(x),), -1) if start is None else start
     spare = -len(x) % lanes
@@ -64,8 +62,3 @@ def _search(x: Tensor, weight: Tensor, trellis: Trellis, start: Tensor | None) -
         return path.T
 
     return torch.cat(side_by_side(task, range(len(blocks)), x.device))[: len(x)]
-
-
-def _worth_compiling(size: int) -> bool:
-    """Whether compiled loops are at hand, or pay for their import; both give the same paths."""
-    return _COMPILED in sys.modules or (size >= _WORTH and find_spec("numba") is not None)

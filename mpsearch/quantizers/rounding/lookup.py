@@ -71,6 +71,20 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Levels float32 [n], rising, each once, and what finds the nearest."""
+
+    levels: Tensor
+    lookup: Lookup
+
+    @classmethod
+    def of(cls, levels: Tensor, bounds: Tensor) -> Self | None:
+        """*levels* with *bounds* [n - 1] between them; None where there would be too many cells."""
+        lookup = Lookup.of(bounds)
+        return None if lookup is None else cls(levels=levels, lookup=lookup)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Room for what is in between, for up to so many numbers at once; used again and again.
 
