@@ -24,7 +24,7 @@ _LOWS = (0.0, 1e-4, 1e-3, 1e-2)
 
 _FULL = 4  # tables and shifts that are tried on all numbers, the best of many on a sample
 _SLICES, _LENGTH = 64, 1 << 14  # in a sample: slices, or more if they are short, and their length
-_NUMBERS = 1 << 15
+_NUMBERS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-_ROOM = 1 << 22  # boundaries searched for at once
+_ROOM = 1 << 18  # boundaries searched for at once, few enough to stay in a cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,18 +102,37 @@ def whole(case, document):
 
 
 def speed(document):
-    lines = ["## Speed\n", f"{document['threads']} threads, load {document['load']:.1f}.\n"]
+    lines = ["## Speed\n"]
     if "fits" in document:
-        lines += ["Every width of a kind fitted to every weight of the network, and rounded once:\n",
-                  "| kind | widths | wall s | CPU s |", "|---|---:|---:|---:|"]
+        own = document["fits"]
+        lines += ["Every width of a kind fitted to every weight of the network, and rounded once "
+                  f"({where(own)}):\n", "| kind | widths | wall s | CPU s |", "|---|---:|---:|---:|"]
         lines += [f"| `{kind}` | {row['formats']} | {row['wall_s']:.1f} | {row['cpu_s']:.1f} |"
-                  for kind, row in document["fits"].items()]
-    if "forward" in document:
-        lines += ["", "A forward pass of 8 images, float and with every activation quantized "
-                  "(median CPU seconds):\n", "| activations | CPU s | ratio |", "|---|---:|---:|"]
-        lines += [f"| {name} | {row['cpu_s']:.3f} | {row['ratio']:.2f} |"
-                  for name, row in document["forward"].items()]
+                  for kind, row in own["times"].items()]
+        lines += total(own["times"])
+    for name, loops in (("forward", "with numba"), ("forward_plain", "without numba")):
+        if name in document:
+            own = document[name]
+            lines += ["", "A forward pass of 8 images, float and with every activation quantized, "
+                      f"{loops} (median CPU seconds; {where(own)}):\n",
+                      "| activations | CPU s | ratio |", "|---|---:|---:|"]
+            lines += [f"| {name} | {row['cpu_s']:.3f} | {row['ratio']:.2f} |"
+                      for name, row in own["times"].items()]
     return "\n".join(lines) + "\n"
+
+
+def total(times):
+    """Rows of sums: kinds that round number by number, and those of codewords."""
+    several = ("vector", "product", "trellis")
+    for name, chosen in (("all kinds number by number", lambda kind: kind not in several),
+                         ("all kinds of codewords", lambda kind: kind in several)):
+        own = [row for kind, row in times.items() if chosen(kind)]
+        yield (f"| {name} | {sum(row['formats'] for row in own)} | "
+               f"{sum(row['wall_s'] for row in own):.1f} | {sum(row['cpu_s'] for row in own):.1f} |")
+
+
+def where(section):
+    return f"{section['threads']} threads, load {section['load']:.1f} before"
 
 
 def picture(rows):

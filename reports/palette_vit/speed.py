@@ -53,11 +53,12 @@ def main():
     path = HERE / "results_speed.json"
     document = json.loads(path.read_text()) if path.exists() else {}
     session = opened(args, "forward.toml", calibration=32, evaluation=8)
-    document["threads"], document["load"] = torch.get_num_threads(), os.getloadavg()[0]
+    where = {"threads": torch.get_num_threads(), "load": round(os.getloadavg()[0], 1)}
     if args.only != "forward":
-        document["fits"] = fits(session)
+        document["fits"] = {**where, "times": fits(session)}
     if args.only != "fits":
-        document["forward_plain" if args.plain else "forward"] = forward(session)
+        name = "forward_plain" if args.plain else "forward"
+        document[name] = {**where, "times": forward(session)}
     write(path, (json.dumps(document, indent=1) + "\n").encode())
     print(json.dumps(document, indent=1))
 
