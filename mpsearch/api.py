@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
     from mpsearch.steps.fronts import FrontPlan
+    from mpsearch.steps.pack import Packing
     from mpsearch.steps.tolerance import Wanted
     from mpsearch.steps.unpack import PackedRun
     from mpsearch.steps.verify import Verification
@@ -232,6 +233,20 @@ def pack(policy: Policy, path: str, model: str | nn.Module | None = None, *,
     return write(policy, _session(policy, model, options), path, example)
 
 
+def evaluate_and_pack(policy: Policy, path: str, model: str | nn.Module | None = None, *,
+                      backend: str = "simulated", workspace: str = DEFAULT,
+                      progress: ProgressBar = silent, **options: Any) -> Packing:
+    """What `evaluate` does, where there is data, and then what `pack` does.
+
+    Raises:
+        BadInput: what either raises.
+        Unsupported: what either raises.
+    """
+    from mpsearch.steps.pack import evaluate_and_pack as both
+
+    return both(policy, _session(policy, model, options, workspace), path, backend, progress)
+
+
 def unpack(path: str, model: str | nn.Module | None = None, *,
            example: tuple[Tensor, ...] | None = None, backend: str = "simulated",
            **options: Any) -> nn.Module:
@@ -290,5 +305,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'mpsearch.api' has no attribute '{name}'")
 
 
-__all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate", "measure", "pack",
-           "pareto", "run_packed", "unpack"]
+__all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate",
+           "evaluate_and_pack", "measure", "pack", "pareto", "run_packed", "unpack"]

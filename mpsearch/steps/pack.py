@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from mpsearch.core.types import LayerSpec, Policy, Totals, unique_weights
+from mpsearch.core import io
+from mpsearch.core.types import Evaluation, LayerSpec, Policy, Totals, unique_weights
 from mpsearch.cost.bops import bit_operations
 from mpsearch.cost.size import stored_bits
 from mpsearch.packed.contents import constants_digest, contents_of
 from mpsearch.packed.writing import Written, write_packed
-from mpsearch.steps.run import check_fits
+from mpsearch.steps.measure import ProgressBar
+from mpsearch.steps.run import check_fits, evaluate_policy
 from mpsearch.steps.session import Session
 
 
@@ -26,6 +28,22 @@ def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
     stored = {*found.weights, *found.others, *found.aliases}
     return write_packed(path, contents_of(exact, found, captured.fake, captured.inputs,
                                           constants_digest(captured.program, stored)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """A file that was written, and what the policy in it measures; None where there was no data."""
+
+    written: Written
+    evaluation: Evaluation | None
+
+
+def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[str],
+                      backend: str, progress: ProgressBar) -> Packing:
+    """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
+    io.require_writable(path)
+    evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
+    return Packing(written=pack(policy, session, path), evaluation=evaluation)
 
 
 def _recounted(policy: Policy, layers: tuple[LayerSpec, ...]) -> Totals:
