@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from mpsearch.core.types import Policy, Scheme, Totals
+from mpsearch.core.types import Group, Policy, Scheme, SearchSpace, Totals
 from mpsearch.cost.size import stored_bits
 from mpsearch.fakequant.activations import calibrate
 from mpsearch.fakequant.keys import chosen_ranges
@@ -64,15 +64,15 @@ def session_on(models, session_of):
 
 
 @pytest.fixture(scope="session")
-def policy_of(models):
+def policy_of():
     """The policy that gives each layer what *schemes* says: one scheme, or one by layer."""
 
     def make(session, schemes, batches=()):
         captured = session.captured
         layers = {spec.name: (schemes if isinstance(schemes, Scheme) else schemes[spec.name]
                               ).for_kind(spec.kind) for spec in captured.layers.specs}
-        space = models.space_of(captured.layers, tuple(dict.fromkeys(
-            [schemes] if isinstance(schemes, Scheme) else schemes.values())))
+        space = SearchSpace(name="one", layers=captured.layers.specs, groups=tuple(
+            Group(name=name, layers=(name,), schemes=(each,)) for name, each in layers.items()))
         ranges = calibrate(captured.program, space, batches)
         found = {name: chosen_ranges(ranges, name, {"input": each.input, "other": each.other})
                  for name, each in layers.items()}

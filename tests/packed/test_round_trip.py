@@ -15,7 +15,7 @@ from mpsearch.steps.run import apply_policy
 from mpsearch.steps.unpack import open_packed
 from tests.formats import formats_of
 
-BITS = {"normal": 6, "tensor": 12}  # of codes whose codewords a test may wait for
+BITS = {"normal": 5, "tensor": 8}  # of codes whose codewords a test may wait for
 
 
 def quick(fmt):
@@ -46,27 +46,22 @@ def scrambled(models, name):
     return module
 
 
-@pytest.fixture(scope="module")
-def deep(models, session_of):
-    """Thirteen layers in a row, wide enough for groups and outlier columns."""
-    torch.manual_seed(0)
-    module = models.Chain(depth=13, width=20).eval()
-    return session_of(module, (torch.randn(3, 6),))
-
-
 @pytest.mark.parametrize("kind", registry.kinds())
-def test_every_kind_of_format_comes_back_bit_for_bit(models, deep, policy_of, tmp_path, kind):
-    names = [spec.name for spec in deep.captured.layers.specs]
+def test_every_kind_of_format_comes_back_bit_for_bit(models, session_of, policy_of, tmp_path,
+                                                     kind):
+    """A layer for each format, wide enough for groups and outlier columns."""
     weights = [fmt for fmt in formats_of(kind) if quick(fmt)]
     others = [fmt for fmt in formats_of(kind, operand="input", most=5)
               if not fmt.granularity.startswith("group")]
     assert weights or others
-    assert max(len(weights), len(others)) <= len(names)
-    schemes = {name: Scheme(weight=weights[i % len(weights)] if weights else None,
-                            input=others[i % len(others)] if others else None)
-               for i, name in enumerate(names)}
-    policy = policy_of(deep, schemes, [(torch.randn(4, 6),)])
-    check(deep, policy, models.Chain(depth=13, width=20), (torch.randn(5, 6),),
+    depth = max(len(weights), len(others), 2)
+    torch.manual_seed(0)
+    session = session_of(models.Chain(depth=depth, width=20).eval(), (torch.randn(3, 6),))
+    schemes = {spec.name: Scheme(weight=weights[i % len(weights)] if weights else None,
+                                 input=others[i % len(others)] if others else None)
+               for i, spec in enumerate(session.captured.layers.specs)}
+    policy = policy_of(session, schemes, [(torch.randn(4, 6),)])
+    check(session, policy, models.Chain(depth=depth, width=20), (torch.randn(5, 6),),
           tmp_path / "model.safetensors")
 
 
