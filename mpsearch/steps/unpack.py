@@ -28,7 +28,7 @@ from mpsearch.steps.architecture import fill, filled
 from mpsearch.steps.capture import Captured, capture
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.request import DEFAULT_MODEL, Request
-from mpsearch.steps.run import apply_policy
+from mpsearch.steps.run import apply_policy, check_fits
 from mpsearch.steps.score import Score, score
 from mpsearch.steps.session import Session
 from mpsearch.workspace import DEFAULT, Workspace
@@ -81,7 +81,12 @@ class PackedSession(Session):
         names = {*self.packed.others, *self.packed.manifest.weights, *self.packed.manifest.aliases}
         same = constants_digest(made.program, names) == self.packed.manifest.constants
         notes = made.notes if same else (*made.notes, _CONSTANTS.format(path=self.packed.path))
-        return replace(made, model=self.packed.policy.model, notes=notes)
+        made = replace(made, model=self.packed.policy.model, notes=notes)
+        try:
+            check_fits(self.packed.policy, made)
+        except BadInput as error:
+            raise BadInput(f"{self.packed.path}: {error}") from error
+        return made
 
     def _example(self) -> tuple[Tensor, ...]:
         """Inputs as those that the model was captured with: of the data, or else blank."""
