@@ -9,7 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpsearch.api import FrontPlan, Request, Result, allocate, apply, evaluate, measure, pareto
+    from mpsearch.api import (
+        FrontPlan,
+        Request,
+        Result,
+        allocate,
+        apply,
+        evaluate,
+        measure,
+        pack,
+        pareto,
+        run_packed,
+        unpack,
+    )
     from mpsearch.core.budget import Budget
     from mpsearch.core.errors import (
         BadInput,
@@ -27,13 +39,15 @@ _PLACES = {
     "MpsearchError": "core.errors", "Policy": "core.types", "Request": "api", "Result": "api",
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
-    "apply": "api", "evaluate": "api", "measure": "api", "pareto": "api",
+    "apply": "api", "evaluate": "api", "measure": "api", "pack": "api",
+    "pareto": "api", "run_packed": "api", "unpack": "api",
 }
 
 __all__ = [
     "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
     "Policy", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace", "UnknownName",
-    "Unsupported", "allocate", "apply", "evaluate", "measure", "pareto",
+    "Unsupported", "allocate", "apply", "evaluate", "measure", "pack", "pareto",
+    "run_packed", "unpack",
 ]
 
 

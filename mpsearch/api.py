@@ -29,10 +29,13 @@ from mpsearch.workspace import DEFAULT, Workspace
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from mpsearch.packed.writing import Written
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
     from mpsearch.steps.fronts import FrontPlan
+    from mpsearch.steps.pack import Packing
     from mpsearch.steps.tolerance import Wanted
+    from mpsearch.steps.unpack import PackedRun
     from mpsearch.steps.verify import Verification
 
 
@@ -213,6 +216,69 @@ def evaluate(policy: Policy, model: str | nn.Module | None = None, *, backend: s
     return evaluate_policy(policy, _session(policy, model, options, workspace), progress, backend)
 
 
+def pack(policy: Policy, path: str, model: str | nn.Module | None = None, *,
+         example: tuple[Tensor, ...] | None = None, **options: Any) -> Written:
+    """Write the model under *policy* to one safetensors file, which runs without the float model.
+
+    *model*, *example* and *options* are those of `apply`. The same policy gives the same bytes,
+    as many as its totals state.
+
+    Raises:
+        BadInput: the policy was made for other weights or another model, or the place cannot be
+            written.
+        Unsupported: the model has a tensor that a safetensors file cannot hold.
+    """
+    from mpsearch.steps.pack import pack as write
+
+    return write(policy, _session(policy, model, options), path, example)
+
+
+def evaluate_and_pack(policy: Policy, path: str, model: str | nn.Module | None = None, *,
+                      backend: str = "simulated", workspace: str = DEFAULT,
+                      progress: ProgressBar = silent, **options: Any) -> Packing:
+    """What `evaluate` does, where there is data, and then what `pack` does.
+
+    Raises:
+        BadInput: what either raises.
+        Unsupported: what either raises.
+    """
+    from mpsearch.steps.pack import evaluate_and_pack as both
+
+    return both(policy, _session(policy, model, options, workspace), path, backend, progress)
+
+
+def unpack(path: str, model: str | nn.Module | None = None, *,
+           example: tuple[Tensor, ...] | None = None, backend: str = "simulated",
+           **options: Any) -> nn.Module:
+    """The model in a file that `pack` wrote, as a module that runs under its policy.
+
+    *model* gives the architecture: a name or a module, of which a copy is filled. Timm models and
+    the embedded one need none. Nothing else is read: no float weights, no calibration data.
+
+    Raises:
+        BadInput: the file is damaged, of a later version, or does not fit the architecture.
+    """
+    from mpsearch.steps.run import apply_policy
+    from mpsearch.steps.unpack import open_packed
+
+    session = open_packed(path, model, options, example)
+    return apply_policy(session.packed.policy, session, None, backend)
+
+
+def run_packed(path: str, model: str | nn.Module | None = None, *, backend: str = "simulated",
+               progress: ProgressBar = silent, **options: Any) -> PackedRun:
+    """Run the model in a file that `pack` wrote, on held-out data where there is any.
+
+    *model* is that of `unpack`; ``data``, ``evaluation_samples`` and ``batch_size`` are options.
+
+    Raises:
+        BadInput: what `unpack` raises, or data that cannot be used.
+    """
+    from mpsearch.steps.unpack import run
+
+    return run(path, model, options, backend, progress)
+
+
 _REMEMBERED = ("weights", "data", "seed", "calibration_samples", "evaluation_samples",
                "batch_size")
 
@@ -239,4 +305,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'mpsearch.api' has no attribute '{name}'")
 
 
-__all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate", "measure", "pareto"]
+__all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate",
+           "evaluate_and_pack", "measure", "pack", "pareto", "run_packed", "unpack"]

@@ -184,24 +184,44 @@ def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured:
 
 @app.command()
 @options(
-    click.option("--policy", "-p", type=_PATH, required=True, help="Policy file."),
+    click.option("--policy", "-p", type=_PATH, help="Policy file."),
+    click.option("--save", type=_PATH, metavar="FILE", help="Write the model under the policy to "
+                 "one .safetensors file as well."),
+    click.option("--packed", type=_PATH, metavar="FILE", help="Instead of --policy: a file that "
+                 "--save wrote. No float weights are read; --model names the architecture."),
     click.option("--model", "-m", help=f"{_MODEL}policy's own."), WEIGHTS, DATA,
     click.option("--backend", default="simulated",
                  help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
     click.option("--evaluation-samples", type=int,
                  help="Held-out samples; by default as many as the policy was measured on."),
     click.option("--batch-size", type=int, help="Samples a batch."), WORKSPACE, JSON)
-def run(*, policy: Path, model: str | None, backend: str, as_json: bool, **asked: Any) -> None:
+def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: str | None,
+        backend: str, as_json: bool, **asked: Any) -> None:
     """Apply a policy to its model and evaluate it.
 
-    Model, weights and data are those the policy was made with, where none are given.
+    Model, weights and data are those the policy was made with, where none are given. With --packed
+    the policy and all numbers come from one file, and the data from --data.
     """
     from mpsearch import api
     from mpsearch.core.types import Policy
     from mpsearch.steps.progress import bar
 
+    shell.require_one_source(policy, packed, save, asked["weights"])
+    if packed is not None:
+        del asked["weights"], asked["workspace"]
+        found = api.run_packed(str(packed), model, backend=backend, progress=bar, **asked)
+        shell.notes(found.notes)
+        shell.answer(shell.packed_data(found, backend), as_json, shell.packed_tables(found))
+        return
     loaded = Policy.load(str(policy))
-    evaluation = api.evaluate(loaded, model, backend=backend, progress=bar, **asked)
+    asked |= {"backend": backend, "progress": bar}
+    if save is not None:
+        done = api.evaluate_and_pack(loaded, str(save), model, **asked)
+        shell.notes(shell.packing_notes(loaded, done))
+        shell.answer(shell.packing_data(done, backend, save), as_json,
+                     shell.packing_tables(done, save))
+        return
+    evaluation = api.evaluate(loaded, model, **asked)
     shell.answer(shell.evaluation_data(loaded, evaluation, backend), as_json,
                  shell.evaluation_tables(loaded, evaluation))
 

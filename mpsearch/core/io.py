@@ -110,8 +110,8 @@ def save(path: str | os.PathLike[str], value: Any, *, compact: bool = False) -> 
     write(path, dumps(value, compact=compact))
 
 
-def write(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write *content* to a temporary file beside *path*, then rename it into place.
+def write(path: str | os.PathLike[str], *content: bytes | memoryview) -> None:
+    """Write all *content* to a temporary file beside *path*, then rename it into place.
 
     Raises:
         BadInput: no permission, no such folder, or no room on the disk.
@@ -122,7 +122,7 @@ def write(path: str | os.PathLike[str], content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())

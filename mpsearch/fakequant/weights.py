@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -35,6 +35,16 @@ class Weights:
                        if spec.weight is not None}
         self._fitted: dict[tuple[Node, Format], Params] = {}
         self._codes = KeptCodes()
+        self._restored: dict[tuple[Node, Format], Callable[[], Tensor]] = {}
+
+    def restore(self, layer: str, fmt: Format, params: Params,
+                codes: Callable[[], Tensor]) -> None:
+        """Take stored *params* and *codes* for *layer*'s weight in *fmt*; none are found then.
+
+        *codes* gives them whenever they are asked for, output channels first.
+        """
+        self._fitted[self._node(layer), fmt] = params
+        self._restored[self._node(layer), fmt] = codes
 
     def prepare(self, layer: str, schemes: Iterable[Scheme]) -> None:
         """Find the parameters of *layer*'s weight in every format that *schemes* give it.
@@ -80,13 +90,16 @@ class Weights:
 
     def _encoded(self, layer: str, rows: Tensor, fmt: Format) -> Tensor:
         params = self._params(layer, fmt)
+        restored = self._restored.get((self._node(layer), fmt))
+        if restored is not None:
+            return restored()
 
         def find() -> Tensor:
             return quantizer_of(fmt).encode(rows, params, fmt)
 
         if fmt.columnwise:
             return find()
-        return self._codes.get((self._calls[layer].parameter, fmt), find)
+        return self._codes.get((self._node(layer), fmt), find)
 
     def _params(self, layer: str, fmt: Format) -> Params:
         call = self._calls[layer]
@@ -94,6 +107,11 @@ class Weights:
         if (call.parameter, fmt) not in self._fitted:
             self._fit(layer, call, [fmt])
         return self._fitted[call.parameter, fmt]
+
+    def _node(self, layer: str) -> Node:
+        node = self._calls[layer].parameter
+        assert node is not None  # noqa: S101 - only weighted layers are kept
+        return node
 
     def _fit(self, layer: str, call: Call, formats: list[Format]) -> None:
         assert call.parameter is not None  # noqa: S101 - only weighted layers are kept

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from mpsearch.core.types import LayerSpec, unique_weights
+from mpsearch.core.types import LayerSpec
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -20,12 +20,21 @@ def fingerprint(model: nn.Module) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def other_bytes(model: nn.Module, layers: Iterable[LayerSpec]) -> int:
+def unique_state(module: nn.Module) -> dict[str, tuple[Tensor, tuple[str, ...]]]:
+    """What *module* stores, each tensor once under its first name, and all names it has."""
+    names: dict[tuple[object, ...], list[str]] = {}
+    state = module.state_dict()
+    for name, tensor in state.items():
+        place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        names.setdefault(place, []).append(name)
+    return {first: (state[first], (first, *more)) for first, *more in names.values()}
+
+
+def other_bytes(module: nn.Module, layers: Iterable[LayerSpec]) -> int:
     """Bytes of the state dict, shared tensors once, beyond the quantisable weights."""
-    unique = {(t.data_ptr(), t.shape): t for t in model.state_dict().values()}
-    whole: int = sum(t.numel() * t.element_size() for t in unique.values())
-    weights = sum(layer.weights * layer.float_bits // 8 for layer in unique_weights(layers))
-    return max(whole - weights, 0)
+    weights = {layer.weight for layer in layers}
+    return sum(tensor.nbytes for tensor, names in unique_state(module).values()
+               if weights.isdisjoint(names))
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -1,4 +1,4 @@
-"""Whether the model hub can be reached at all, found out in no time."""
+"""Whether the model hub is asked at all, and whether it can be reached, found out in no time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ def cache_only_if_unreachable() -> Iterator[None]:
 
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not _resolves(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextlib.contextmanager
+def cache_only() -> Iterator[None]:
+    """Use only what the hub's client has cached."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mpsearch.core.errors import BadInput, UnknownName
-from mpsearch.sources.hub import cache_only_if_unreachable
+from mpsearch.sources.hub import cache_only, cache_only_if_unreachable
 from mpsearch.sources.load_function import describe, load_function
 from mpsearch.sources.names import HUB_PREFIXES, is_timm_name
 from mpsearch.sources.preprocess import Preprocessing, preprocessing_of
@@ -42,18 +42,33 @@ def load_model(spec: str, weights: str | None = None) -> LoadedModel:
         BadInput: nothing answers to the name, the function fails or gives no module, the weights
             cannot be fetched, read or fitted, or they are not all finite.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(_SEED)
-        if is_timm_name(spec):
-            module, notes = _from_timm(spec, pretrained=weights is None)
-        else:
-            module, notes = _from_function(spec), ()
+    module, notes = _built(spec, pretrained=weights is None)
     if weights is not None:
         load_weights(module, weights)
     check_finite(module, weights or spec)
     module.eval().requires_grad_(requires_grad=False)
     return LoadedModel(module=module, source=spec, preprocessing=preprocessing_of(module),
                        notes=notes)
+
+
+def build_model(spec: str) -> LoadedModel:
+    """The model that *spec* names with whatever weights it has: nothing is fetched or checked.
+
+    Raises:
+        BadInput: nothing answers to the name, or the function fails or gives no module.
+    """
+    with cache_only():
+        module, _ = _built(spec, pretrained=False)
+    module.eval().requires_grad_(requires_grad=False)
+    return LoadedModel(module=module, source=spec, preprocessing=preprocessing_of(module))
+
+
+def _built(spec: str, *, pretrained: bool) -> tuple[nn.Module, tuple[str, ...]]:
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(_SEED)
+        if is_timm_name(spec):
+            return _from_timm(spec, pretrained=pretrained)
+        return _from_function(spec), ()
 
 
 def _from_function(spec: str) -> nn.Module:

@@ -15,12 +15,17 @@ from mpsearch.graph.execute import Program, Shapes, measure_shapes
 from mpsearch.graph.fingerprint import fingerprint, other_bytes
 from mpsearch.graph.layers import Layers, find_layers
 from mpsearch.graph.trace import trace
+from mpsearch.packed.contents import Storable, storable
+from mpsearch.packed.manifest import Input
 from mpsearch.sources.model import LoadedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """A model as a program with its layers: all that is needed to run a policy on it."""
+    """A model as a program with its layers: all that is needed to run a policy on it.
+
+    *inputs* are those of the example it was captured with.
+    """
 
     model: ModelRef
     program: Program
@@ -28,7 +33,12 @@ class Captured:
     shapes: Shapes
     fake: FakeQuantizer
     other_bytes: int
+    inputs: tuple[Input, ...]
     notes: tuple[str, ...]
+
+    def storable(self, module: nn.Module) -> Storable:
+        """What of *module*, the one that was captured, goes into a file."""
+        return storable(module, self.program, self.layers)
 
     def macs(self, samples: int) -> float:
         """Multiply-accumulates of one run on so many samples."""
@@ -42,6 +52,8 @@ def capture(module: nn.Module, args: tuple[Tensor, ...], *, source: str) -> Capt
         BadInput: the module does not run on the example, or has no quantisable layer.
         Unsupported: it cannot be captured.
     """
+    inputs = tuple(Input(shape=tuple(arg.shape), dtype=str(arg.dtype).removeprefix("torch."))
+                   for arg in args)
     # The model stays where its owner put it.
     home = next((parameter.device for parameter in module.parameters()), None)
     args = args if home is None else tuple(arg.to(home) for arg in args)
@@ -57,7 +69,8 @@ def capture(module: nn.Module, args: tuple[Tensor, ...], *, source: str) -> Capt
         notes = (*notes, f"left in floating point: {', '.join(layers.left_in_float)}")
     return Captured(
         model=ModelRef(source=source, fingerprint=fingerprint(module)), program=program,
-        layers=layers, shapes=shapes, other_bytes=other_bytes(module, layers.specs), notes=notes,
+        layers=layers, shapes=shapes, other_bytes=other_bytes(module, layers.specs), inputs=inputs,
+        notes=notes,
         fake=FakeQuantizer(layers=layers, weights=Weights(program, layers)))
 
 

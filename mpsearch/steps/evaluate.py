@@ -31,7 +31,7 @@ class Evaluator:
             for batch in batches:
                 output = captured.program.run(batch.args)
                 require_finite(captured.program, batch.args, output)
-                _require_fitting_labels(batch, output)
+                require_fitting_labels(batch, output)
                 self._references.append(output)
         check_labels(batches, self._references[0].shape[metrics.class_dim(self._references[0])])
 
@@ -61,7 +61,12 @@ class Evaluator:
         return Measurement(kl=tuple(kl), evaluation=_summary(kl, agree, right, float_right))
 
 
-def _require_fitting_labels(batch: Batch, output: Tensor) -> None:
+def require_fitting_labels(batch: Batch, output: Tensor) -> None:
+    """Check that *output* has classes where the labels of *batch* have one.
+
+    Raises:
+        BadInput: it does not.
+    """
     positions = output.argmax(metrics.class_dim(output)).shape
     if batch.labels is not None and batch.labels.shape != positions:
         raise BadInput(f"one label a sample does not fit an output of shape {tuple(output.shape)}: "
@@ -71,17 +76,17 @@ def _require_fitting_labels(batch: Batch, output: Tensor) -> None:
 def _summary(kl: Sequence[float], agree: Sequence[float], right: Sequence[float],
              float_right: Sequence[float]) -> Evaluation:
     labelled = len(right) == len(kl)
-    top1, top1_stderr = _mean(right) if labelled else (None, None)
-    mean_kl, kl_stderr = _mean(kl)
-    mean_agreement, agreement_stderr = _mean(agree)
+    top1, top1_stderr = mean_with_error(right) if labelled else (None, None)
+    mean_kl, kl_stderr = mean_with_error(kl)
+    mean_agreement, agreement_stderr = mean_with_error(agree)
     return Evaluation(
         samples=len(kl), kl=mean_kl, kl_stderr=kl_stderr, agreement=mean_agreement,
         agreement_stderr=agreement_stderr, top1=top1, top1_stderr=top1_stderr,
-        float_top1=_mean(float_right)[0] if labelled else None)
+        float_top1=mean_with_error(float_right)[0] if labelled else None)
 
 
-def _mean(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard error."""
+def mean_with_error(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard error of *values*."""
     mean = math.fsum(values) / len(values)
     if len(values) == 1:
         return mean, 0.0

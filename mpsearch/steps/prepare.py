@@ -8,6 +8,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import SearchSpace
 from mpsearch.fakequant.activations import calibrate
 from mpsearch.fakequant.keys import Ranges
+from mpsearch.packed.room import header_room
 from mpsearch.sensitivity.study import Study
 from mpsearch.sources.batch import Batch
 from mpsearch.spaces import load_space
@@ -32,9 +33,11 @@ def prepare(session: Session) -> tuple[Study, StudyRecord]:
     notes = [*session.loaded.notes, *captured.notes, *unmatched]
     if batches is not None and batches.note:
         notes.append(batches.note)
-    record = StudyRecord(model=captured.model, space=space, other_bytes=captured.other_bytes,
-                         data_digest=batches.digest if batches else "", ranges=ranges,
-                         notes=tuple(notes))
+    header = header_room(space, ranges, captured.model, captured.storable(session.loaded.module),
+                         captured.inputs)
+    record = StudyRecord(model=captured.model, space=space, ranges=ranges,
+                         other_bytes=captured.other_bytes + header,
+                         data_digest=batches.digest if batches else "", notes=tuple(notes))
     if known != record:
         session.workspace.save("studies", session.key, record)
     study = Study(space=space, program=captured.program, shapes=captured.shapes,

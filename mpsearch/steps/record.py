@@ -11,7 +11,8 @@ from mpsearch.core.types import ModelRef, SearchSpace, StaticRange
 class StudyRecord:
     """The resolved space of a model, its calibrated ranges, and what the user should know.
 
-    *other_bytes* is what the model stores beside quantisable weights. *ranges* is by layer,
+    *other_bytes* is what a file of the model has beside quantisable weights: its other tensors,
+    and a header with room for any policy of the space. *ranges* is by layer,
     operand and format. *data_digest* is that of the calibration data, empty if there was none.
     """
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.version import version_of
+from mpsearch.packed.manifest import LAYOUT
 from mpsearch.sources.identity import identify_data, identify_model
 from mpsearch.spaces import load_space
 from mpsearch.workspace import digest
@@ -74,8 +75,9 @@ class Request:
 
     def settings(self) -> dict[str, Any]:
         """What else decides a measurement: the space, the sampling, and the versions at work."""
-        return {"space": load_space(self.space).digest, "batch_size": self.batch_size,
-                "calibration_samples": self.calibration_samples, "seed": self.seed,
+        return {"space": load_space(self.space).digest, "layout": LAYOUT,
+                "batch_size": self.batch_size, "calibration_samples": self.calibration_samples,
+                "seed": self.seed,
                 "versions": {name: version_of(name) for name in ("mpsearch", "torch")}}
 
     def evaluation_key(self, study: str) -> str:

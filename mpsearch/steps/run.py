@@ -10,7 +10,7 @@ from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format
 from mpsearch.core.types import OPERANDS, Evaluation, LayerSpec, ModelRef, Policy, Scheme
-from mpsearch.steps.capture import Captured, capture
+from mpsearch.steps.capture import Captured
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Runnable, measure_policies
 from mpsearch.steps.session import Session
@@ -21,8 +21,7 @@ _SHOWN = 3
 def apply_policy(policy: Policy, session: Session, example: tuple[Tensor, ...] | None,
                  backend: str) -> nn.Module:
     """The session's model under *policy*; see `mpsearch.apply`."""
-    captured = session.captured if example is None else capture(
-        session.loaded.module, example, source=session.request.model)
+    captured = session.captured_on(example)
     check_fits(policy, captured)
     module: nn.Module = plugins.load("backend", backend)()(
         captured.program, captured.fake, policy.layers, policy.activations)

@@ -11,7 +11,7 @@ from mpsearch.steps.request import Request
 from mpsearch.workspace import Workspace
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from mpsearch.sources.batch import Batches
     from mpsearch.sources.model import LoadedModel
@@ -89,6 +89,13 @@ class Session:
             raise BadInput("without data the model is captured on a blank image of shape "
                            f"{tuple(example[0].shape[1:])}, which fails: give --data ({error})"
                            ) from error
+
+    def captured_on(self, example: tuple[Tensor, ...] | None) -> Captured:
+        """The model captured on *example*, or on what is at hand where there is none."""
+        from mpsearch.steps.capture import capture
+
+        return self.captured if example is None else capture(
+            self.loaded.module, example, source=self.request.model)
 
     def _split(self, split: Any, samples: int) -> Batches | None:
         from mpsearch.sources.data import load_data

@@ -70,8 +70,8 @@ def test_two_budgets_that_exclude_each_other(refused, tool, user, mine):
 
 
 def test_several_budgets_all_hold(tool, user, mine):
-    ran = tool("allocate", "-b", "5bpw", "-b", "700kBOPs", "-b", "1.1KB", "--json", *mine, cwd=user)
-    assert [row["budget"] for row in ran.data["budgets"]] == ["5bpw", "700kBOPs", "1.1KB"]
+    ran = tool("allocate", "-b", "5bpw", "-b", "700kBOPs", "-b", "6.3KB", "--json", *mine, cwd=user)
+    assert [row["budget"] for row in ran.data["budgets"]] == ["5bpw", "700kBOPs", "6.3KB"]
     for row in ran.data["budgets"]:
         assert row["floor"] <= row["achieved"] <= row["requested"]
 

@@ -45,7 +45,7 @@ def test_the_same_command_again_gives_the_same_bytes_without_torch(fresh, measur
 def test_another_budget_is_answered_from_the_saved_scores_without_torch(
         fresh, measured_digits, few, listing):
     before = listing(measured_digits / ".mpsearch")
-    out, imported = fresh("allocate", "--budget", "80KiB", "--budget", "0.5GBOPs", "--no-verify",
+    out, imported = fresh("allocate", "--budget", "104KiB", "--budget", "0.5GBOPs", "--no-verify",
                           "--json", "--output", "small.json", *few, cwd=measured_digits)
     assert json.loads(out)["measured_units"] == 0
     assert json.loads(out)["files"] == ["small.json"]

@@ -112,7 +112,7 @@ def test_a_pin_that_is_none_is_refused(refused, measured_digits):
 
 
 def test_what_the_allocator_could_not_do_is_told_and_kept(tool, measured_digits, few):
-    command = ("allocate", *[word for limit in ("4bpw", "0.4GBOPs", "90KiB", "0.41GBOPs")
+    command = ("allocate", *[word for limit in ("4bpw", "0.4GBOPs", "114KiB", "0.41GBOPs")
                              for word in ("-b", limit)],
                "--allocator", "hull", "--no-verify", *few)
     note = tool(*command, "--json", cwd=measured_digits).data["note"]

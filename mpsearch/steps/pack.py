@@ -1,0 +1,60 @@
+"""Write a policy with its model as one packed file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from mpsearch.core import io
+from mpsearch.core.types import Evaluation, LayerSpec, Policy, Totals, unique_weights
+from mpsearch.cost.bops import bit_operations
+from mpsearch.cost.size import stored_bits
+from mpsearch.packed.contents import constants_digest, contents_of
+from mpsearch.packed.writing import Written, write_packed
+from mpsearch.steps.measure import ProgressBar
+from mpsearch.steps.run import check_fits, evaluate_policy
+from mpsearch.steps.session import Session
+
+
+def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
+         example: tuple[Tensor, ...] | None = None) -> Written:
+    """Write the session's model under *policy* to *path*; see `mpsearch.pack`."""
+    captured = session.captured_on(example)
+    check_fits(policy, captured)
+    found = captured.storable(session.loaded.module)
+    exact = replace(policy, totals=_recounted(policy, captured.layers.specs))
+    stored = {*found.weights, *found.others, *found.aliases}
+    return write_packed(path, contents_of(exact, found, captured.fake, captured.inputs,
+                                          constants_digest(captured.program, stored)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """A file that was written, and what the policy in it measures; None where there was no data."""
+
+    written: Written
+    evaluation: Evaluation | None
+
+
+def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[str],
+                      backend: str, progress: ProgressBar) -> Packing:
+    """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
+    io.require_writable(path)
+    evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
+    return Packing(written=pack(policy, session, path), evaluation=evaluation)
+
+
+def _recounted(policy: Policy, layers: tuple[LayerSpec, ...]) -> Totals:
+    """The policy's totals, and where its layers were changed after they were counted, new ones.
+
+    Then the stated size of the file is none, and the file takes what it needs.
+    """
+    size = sum(stored_bits(each, policy.layers[each.name]) for each in unique_weights(layers))
+    weights = sum(each.weights for each in unique_weights(layers))
+    if (size, weights) == (policy.totals.size_bits, policy.totals.weights):
+        return policy.totals
+    return replace(policy.totals, weights=weights, size_bits=size, file_bytes=0,
+                   bits_per_weight=size / weights if weights else 0.0,
+                   bops=sum(bit_operations(each, policy.layers[each.name]) for each in layers))
