@@ -62,14 +62,15 @@ class IntegerOnly:
     b * 2**-c between layers. Layers take the integers of the policy. Between them integers have so
     many *bits* and power-of-two scales that follow from the policy's ranges and the weights, as in
     interval arithmetic: nothing overflows, and nothing is calibrated beside the policy. *gelu* is
-    ``clipped`` for I-Segmenter's way with long tails or ``plain`` for I-ViT's own.
+    ``shift`` for I-ViT's ShiftGELU, ``lambda`` for that with I-Segmenter's way with long tails, or
+    ``tanh`` for a closer form.
 
     Raises:
         BadInput: bits outside 12 to 32.
     """
 
     bits: int = 32
-    gelu: Literal["clipped", "plain"] = "clipped"
+    gelu: Literal["tanh", "lambda", "shift"] = "tanh"
 
     def __post_init__(self) -> None:
         if not _WIDTHS[0] <= self.bits <= _WIDTHS[1]:
@@ -88,5 +89,5 @@ class IntegerOnly:
             fake.layers.call(layer)
         decided = Decisions(program=program, fake=fake, schemes=schemes, ranges=ranges)
         with torch.no_grad():
-            made = compiled(decided, bits=self.bits, clipped=self.gelu == "clipped")
+            made = compiled(decided, bits=self.bits, gelu=self.gelu)
         return IntegerModule(program, made)

@@ -8,8 +8,14 @@ from typing import Any
 
 from torch.fx import Node
 
-from mpsearch.backends.integer_only import lower_functions, lower_joins, lower_products
+from mpsearch.backends.integer_only import (
+    lower_functions,
+    lower_joins,
+    lower_norms,
+    lower_products,
+)
 from mpsearch.backends.integer_only.builder import Builder
+from mpsearch.backends.integer_only.functions import GeluKind
 from mpsearch.backends.integer_only.grid import Grid
 from mpsearch.backends.integer_only.policy import Decisions, Target
 from mpsearch.backends.integer_only.steps import Steps
@@ -31,18 +37,18 @@ class Compiled:
     grid: Grid
 
 
-def compiled(policy: Decisions, *, bits: int, clipped: bool) -> Compiled:
+def compiled(policy: Decisions, *, bits: int, gelu: GeluKind) -> Compiled:
     """The integer program of *policy*.
 
-    *bits* is the width of integers between layers; *clipped* says whether GELU's tails are.
+    *bits* is the width of integers between layers; *gelu* the way GELU is computed.
 
     Raises:
         Unsupported: an operation that has no integer form here, or a layer that the policy does
             not put in integers; the message names it.
     """
     build = Builder(policy.program, bits)
-    rules = {**lower_functions.LOWER, **lower_joins.LOWER,
-             "aten.gelu.default": lower_functions.gelu(clipped)}
+    rules = {**lower_functions.LOWER, **lower_norms.LOWER, **lower_joins.LOWER,
+             "aten.gelu.default": lower_functions.gelu(gelu)}
     inputs: dict[str, Grid | None] = {}
     for node in policy.program.nodes[:-1]:
         build.enter(node)

@@ -76,7 +76,7 @@ class Dyadic:
 
     def ends(self, low: Tensor, high: Tensor) -> tuple[int, int]:
         """The least and the largest product of integers between *low* and *high*."""
-        both = torch.stack(torch.broadcast_tensors(self(low), self(high)))
+        both = torch.stack([self(low), self(high)])
         return int(both.min()), int(both.max())
 
 

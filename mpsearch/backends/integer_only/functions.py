@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,35 +13,40 @@ from mpsearch.backends.integer_only.lambda_gelu import lambda_shift_gelu
 from mpsearch.backends.integer_only.layer_norm import normalise
 from mpsearch.backends.integer_only.shift_gelu import shift_gelu
 from mpsearch.backends.integer_only.shiftmax import shiftmax
+from mpsearch.backends.integer_only.tanh_gelu import tanh_gelu
 
-PLACES = 12
-"""Binary places of what goes into a softmax or a GELU."""
+MOST_PLACES = 16
+"""Binary places of what goes into a softmax or a GELU, where the range leaves room for so many."""
 SOFTMAX_BITS = 16
 """Width of a softmax's result, as in I-ViT: 2**-15 is its unit."""
+GeluKind = Literal["tanh", "lambda", "shift"]
+_GELUS: dict[GeluKind, Callable[..., Tensor]] = {
+    "tanh": tanh_gelu, "lambda": lambda_shift_gelu, "shift": shift_gelu}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Softmax:
-    """Shiftmax over the last dimension."""
+    """Shiftmax over the last dimension of numbers with so many binary *places*."""
 
+    places: int
     dtype: torch.dtype
 
     def __call__(self, codes: Tensor) -> Tensor:
         """Probabilities in units of 2**-15."""
-        return shiftmax(codes, places=PLACES, bits=SOFTMAX_BITS).to(self.dtype)
+        return shiftmax(codes, places=self.places, bits=SOFTMAX_BITS).to(self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Gelu:
-    """ShiftGELU, or λ-ShiftGELU where the tail is *clipped* first."""
+    """GELU in one of three ways, of numbers with so many binary *places*."""
 
-    clipped: bool
+    kind: GeluKind
+    places: int
     dtype: torch.dtype
 
     def __call__(self, codes: Tensor) -> Tensor:
         """The function's values in the units of its argument."""
-        made = (lambda_shift_gelu if self.clipped else shift_gelu)(codes, places=PLACES)
-        return made.to(self.dtype)
+        return _GELUS[self.kind](codes, places=self.places).to(self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

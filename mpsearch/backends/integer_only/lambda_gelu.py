@@ -12,7 +12,7 @@ from mpsearch.backends.integer_only.shiftmax import normalised
 
 def lambda_shift_gelu(codes: Tensor, *, places: int, limit: int = 8, depth: int = 23,
                       bits: int = 16) -> Tensor:
-    """x * sigmoid(1.702 x) for ``x = codes * 2**-places``, in the same units; int64.
+    """GELU as x * sigmoid(1.702 x) for ``x = codes * 2**-places``, in the same units; int64.
 
     After the λ-ShiftGELU of I-Segmenter (2025), which clips long tails before ShiftGELU sees them:
     here the sigmoid's argument is taken of x clipped to *limit* (λ) on either side. With a fixed

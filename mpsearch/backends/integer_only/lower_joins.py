@@ -13,7 +13,7 @@ from torch.fx import Node
 
 from mpsearch.backends.integer_only.builder import Builder
 from mpsearch.backends.integer_only.grid import Grid
-from mpsearch.backends.integer_only.lower_functions import lower_scaled
+from mpsearch.backends.integer_only.lower_norms import lower_scaled
 from mpsearch.backends.integer_only.operations import Again, Joined, Same, Sum
 from mpsearch.graph.operations import argument
 
@@ -81,7 +81,8 @@ def lower_cat(build: Builder, node: Node) -> None:
     made = Grid(scale=scale, low=min(grid.low for grid in grids),
                 high=max(grid.high for grid in grids))
     dim = argument(node, 1)
-    build.add(node.name, Joined(dim=0 if dim is None else dim, dtype=made.dtype), tuple(moved), made)
+    op = Joined(dim=0 if dim is None else dim, dtype=made.dtype)
+    build.add(node.name, op, tuple(moved), made)
 
 
 def lower_multiply(build: Builder, node: Node) -> None:

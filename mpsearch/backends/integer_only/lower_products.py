@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -18,11 +17,9 @@ from mpsearch.backends.integer_only.grid import FINEST, Grid
 from mpsearch.backends.integer_only.operations import Lookup
 from mpsearch.backends.integer_only.policy import Decisions
 from mpsearch.backends.integer_only.products import Convolution, Linear, Product
-from mpsearch.core.errors import Unsupported
+from mpsearch.backends.integer_only.sums import Rows, Sums, require_room
 from mpsearch.graph.operations import argument
 from mpsearch.graph.sites import Call
-
-_TOO_MUCH = 1 << 31
 
 
 def lower_linear(build: Builder, policy: Decisions, node: Node, call: Call) -> None:
@@ -37,7 +34,8 @@ def lower_linear(build: Builder, policy: Decisions, node: Node, call: Call) -> N
     bias = argument(node, 2) if build.target(node) == "aten.linear.default" else (
         argument(node, 0) if place == 2 else None)  # noqa: PLR2004 - addmm
     source = _input(build, policy, node, call)
-    sums = Sums.of(build, policy, call, source, codes, scales[:, 0], _bias(build, node, bias))
+    sums = Sums.of(build, source, Rows(layer=call.layer, codes=codes, scales=scales[:, 0],
+                                       bias=_bias(build, node, bias)))
     build.add(node.name, Linear(weight=sums.weight, bias=sums.bias, dyadic=sums.dyadic,
                                 dtype=sums.grid.dtype), (source,), sums.grid)
 
@@ -47,10 +45,11 @@ def lower_convolution(build: Builder, policy: Decisions, node: Node, call: Call)
     codes, scales = policy.weight(call)
     geometry = Geometry.of(node, tuple(codes.shape[2:]))
     source = _input(build, policy, node, call)
-    sums = Sums.of(build, policy, call, source, codes.flatten(1), scales.flatten(1)[:, 0],
-                   _bias(build, node, argument(node, 2)))
+    sums = Sums.of(build, source, Rows(
+        layer=call.layer, codes=codes.flatten(1), scales=scales.flatten(1)[:, 0],
+        bias=_bias(build, node, argument(node, 2))))
     build.add(node.name, Convolution(
-        weight=sums.weight.unflatten(0, (geometry.groups, -1)), bias=sums.bias, dyadic=sums.dyadic,
+        weight=sums.weight.view(geometry.groups, -1, codes[0].numel()), bias=sums.bias, dyadic=sums.dyadic,
         dtype=sums.grid.dtype, kernel=geometry.kernel, stride=geometry.stride,
         padding=geometry.padding, dilation=geometry.dilation), (source,), sums.grid)
 
@@ -77,7 +76,7 @@ def product(build: Builder, policy: Decisions, node: Node, layer: str, sources: 
             for which, source in zip(("input", "other"), sources, strict=True))
     grids = build.grid(a), build.grid(b)
     most = inner * grids[0].magnitude * grids[1].magnitude
-    _require_room(layer, most)
+    require_room(layer, most)
     unit = grids[0].scale * grids[1].scale * factor
     scale = build.scale(most * unit, finest)
     dyadic = Dyadic.of([unit / scale], most, device=build.device)
@@ -103,37 +102,6 @@ def operand(build: Builder, policy: Decisions, layer: str, which: str, source: s
     return build.at(source, target.scale, target.limits)
 
 
-class Sums:
-    """What all layers with a weight have: integers of weight and bias, fractions, and a grid."""
-
-    def __init__(self, weight: Tensor, bias: Tensor, dyadic: Dyadic, grid: Grid) -> None:
-        self.weight, self.bias, self.dyadic, self.grid = weight, bias, dyadic, grid
-
-    @classmethod
-    def of(cls, build: Builder, policy: Decisions, call: Call, source: str, codes: Tensor,
-           scales: Tensor, bias: Tensor | None) -> Sums:
-        """For rows of *codes* [outputs, summed], their *scales* and the float *bias*."""
-        grid = build.grid(source)
-        units = [grid.scale * Fraction(each) for each in scales.tolist()]
-        whole = _whole_bias(bias, units)
-        rows = codes.to(torch.int64)
-        positive, negative = rows.clamp(min=0).sum(1), rows.clamp(max=0).sum(1)
-        added = torch.tensor(whole, device=rows.device)
-        high = positive * grid.high + negative * grid.low + added
-        low = positive * grid.low + negative * grid.high + added
-        most = (positive - negative) * grid.magnitude + added.abs()
-        _require_room(call.layer, int(most.max()))
-        reach = max(max(abs(a), abs(b)) * unit
-                    for a, b, unit in zip(low.tolist(), high.tolist(), units, strict=True))
-        scale = build.scale(reach)
-        dyadic = Dyadic.of([unit / scale for unit in units], int(most.max()),
-                           shape=(len(units),), device=rows.device)
-        ends = dyadic.ends(low, high)
-        del policy
-        return cls(weight=codes.to(_narrowest(codes)), bias=added.to(torch.int32), dyadic=dyadic,
-                   grid=Grid(scale=scale, low=ends[0], high=ends[1]))
-
-
 def _input(build: Builder, policy: Decisions, node: Node, call: Call) -> str:
     assert call.operation.input is not None  # noqa: S101 - only embeddings have none
     source = build.value(argument(node, call.operation.input.index))
@@ -147,24 +115,6 @@ def _bias(build: Builder, node: Node, bias: Any) -> Tensor | None:
         raise build.refuse(node, "adds something else than a stored bias")
     found: Tensor = build.fixed[bias]
     return found
-
-
-def _whole_bias(bias: Tensor | None, units: list[Fraction]) -> list[int]:
-    if bias is None:
-        return [0] * len(units)
-    return [math.floor(Fraction(each) / unit + Fraction(1, 2))
-            for each, unit in zip(bias.double().tolist(), units, strict=True)]
-
-
-def _require_room(layer: str, most: int) -> None:
-    if most >= _TOO_MUCH:
-        raise Unsupported(f"layer '{layer}': its sums of products may need {most.bit_length() + 1} "
-                          "bits and integer_only adds in 32: give its weight or input fewer bits")
-
-
-def _narrowest(codes: Tensor) -> torch.dtype:
-    low, high = int(codes.min()), int(codes.max())
-    return Grid(scale=Fraction(1), low=low, high=high).dtype
 
 
 LOWER: dict[str, Callable[[Builder, Decisions, Node, Call], None]] = {

@@ -43,8 +43,8 @@ class Decisions:
         """
         fmt = self.format(layer, operand)
         if not fmt.calibrated:
-            raise Unsupported(f"layer '{layer}': the scale of its {operand} is found anew for every "
-                              f"token ({fmt}); integer_only needs one scale a tensor")
+            raise Unsupported(f"layer '{layer}': its {operand} gets a new scale for every token "
+                              f"({fmt}); integer_only needs one that is calibrated")
         found = self.ranges.get(layer, {}).get(operand)
         if found is None:
             raise Unsupported(f"layer '{layer}': its {operand} has no calibrated range; "

@@ -67,7 +67,7 @@ class Convolution:
             x = x.unfold(dim, gap * (size - 1) + 1, step)[..., ::gap]
         dims = len(self.kernel)
         places = x.shape[2:2 + dims]
-        x = x.unflatten(1, (len(self.weight), -1)).movedim(1, 0)  # groups first
+        x = x.reshape(len(x), len(self.weight), -1, *x.shape[2:]).movedim(1, 0)  # groups first
         x = x.movedim(2, 2 + dims)  # [groups, samples, *places, inputs, *window]
         return x.reshape(len(self.weight), x.shape[1] * math.prod(places), -1), places
 

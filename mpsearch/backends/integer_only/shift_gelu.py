@@ -10,7 +10,7 @@ from mpsearch.backends.integer_only.shiftmax import normalised
 
 
 def shift_gelu(codes: Tensor, *, places: int, depth: int = 23, bits: int = 16) -> Tensor:
-    """x * sigmoid(1.702 x) for ``x = codes * 2**-places``, in the same units; int64.
+    """GELU as x * sigmoid(1.702 x) for ``x = codes * 2**-places``, in the same units; int64.
 
     ShiftGELU of I-ViT (Li and Gu, ICCV 2023, eqs. 17 to 19): with m the largest y = 1.702 x of a
     row, but at least 0, ``sigmoid(y) = exp(y - m) / (exp(y - m) + exp(-m))``. A row is the last

@@ -29,7 +29,7 @@ def shiftmax(codes: Tensor, *, places: int, depth: int = 15, bits: int = 16) -> 
 
 
 def normalised(part: Tensor, whole: Tensor, bits: int) -> Tensor:
-    """part / whole in units of 2**-(bits - 1), rounded, for 0 <= part <= whole and 0 < whole."""
+    """The share part / whole in units of 2**-(bits - 1), rounded; 0 <= part <= whole, 0 < whole."""
     factor = torch.div(whole.new_full((), 1 << _ONE), whole, rounding_mode="floor")
     down = _ONE - (bits - 1)
     return (part * factor).add_(1 << (down - 1)).bitwise_right_shift_(down)
