@@ -16,7 +16,7 @@ from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
 
-_WIDTHS = (12, 32)
+_WIDTHS = (8, 32)
 
 
 class IntegerModule(nn.Module):
@@ -66,7 +66,7 @@ class IntegerOnly:
     ``tanh`` for a closer form.
 
     Raises:
-        BadInput: bits outside 12 to 32.
+        BadInput: bits outside 8 to 32.
     """
 
     bits: int = 32

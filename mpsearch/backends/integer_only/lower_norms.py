@@ -16,7 +16,7 @@ from mpsearch.backends.integer_only.dyadic import Dyadic, square_root
 from mpsearch.backends.integer_only.functions import Normalise
 from mpsearch.backends.integer_only.grid import Grid
 from mpsearch.backends.integer_only.layer_norm import PLACES, widest
-from mpsearch.backends.integer_only.operations import Affine
+from mpsearch.backends.integer_only.operations import Affine, Alone
 from mpsearch.graph.operations import argument
 
 _EPSILON = 1e-5  # torch's own, where none is given
@@ -52,7 +52,7 @@ def lower_layer_norm(build: Builder, node: Node) -> None:
     root = square_root(count)
     gain, shift = (_stored(build, node, index, [usual] * count)
                    for index, usual in ((2, 1.0), (3, 0.0)))
-    _affine(build, node, rows, Stored(factors=[each * root for each in gain], summands=shift,
+    _affine(build, node.name, rows, Stored(factors=[each * root for each in gain], summands=shift,
                                       shape=(count,)))
 
 
@@ -62,28 +62,40 @@ def _whole(epsilon: Fraction, count: int, scale: Fraction) -> int:
 
 def lower_batch_norm(build: Builder, node: Node) -> None:
     """With stored statistics: a factor and a summand for each channel."""
-    if argument(node, 5) or any(argument(node, index) is None for index in (3, 4)):
+    if argument(node, 5):
         raise build.refuse(node, "takes its statistics from the batch")
-    count = build.size(argument(node, 0), 1)
+    _batch_norm(build, node, node.name, argument(node, 7))
+
+
+def lower_exported_batch_norm(build: Builder, node: Node) -> None:
+    """The same as torch.export writes it: the first of several values."""
+    name = f"{node.name}:first"
+    _batch_norm(build, node, name, argument(node, 6))
+    build.add(node.name, Alone(), (name,), build.grid(name))
+
+
+def _batch_norm(build: Builder, node: Node, name: str, epsilon: float) -> None:
+    source = argument(node, 0)
+    count = build.size(source, 1)
     weight, bias, middle, variance = (
         _stored(build, node, index, [usual] * count)
         for index, usual in ((1, 1.0), (2, 0.0), (3, 0.0), (4, 1.0)))
-    factors = [a / Fraction(math.sqrt(b + Fraction(argument(node, 7))))
+    factors = [a / Fraction(math.sqrt(b + Fraction(epsilon)))
                for a, b in zip(weight, variance, strict=True)]
     summands = [b - m * f for b, m, f in zip(bias, middle, factors, strict=True)]
-    dims = len(build.program.traced.graph.nodes[node.name]["shape"])
-    _affine(build, node, build.value(argument(node, 0)),
+    dims = len(build.program.traced.graph.nodes[source.name]["shape"])
+    _affine(build, name, build.value(source),
             Stored(factors=factors, summands=summands, shape=(count, *[1] * (dims - 2))))
 
 
 def lower_scaled(build: Builder, node: Node, source: str, factor: Tensor) -> None:
     """Multiplied by stored numbers."""
     factors = [Fraction(each) for each in factor.double().flatten().tolist()]
-    _affine(build, node, source, Stored(
+    _affine(build, node.name, source, Stored(
         factors=factors, summands=[Fraction(0)] * len(factors), shape=tuple(factor.shape)))
 
 
-def _affine(build: Builder, node: Node, source: str, stored: Stored) -> None:
+def _affine(build: Builder, name: str, source: str, stored: Stored) -> None:
     grid = build.grid(source)
     scale = build.scale(max(abs(factor) * grid.reach + abs(summand) for factor, summand in zip(
         stored.factors, stored.summands, strict=True)))
@@ -94,7 +106,7 @@ def _affine(build: Builder, node: Node, source: str, stored: Stored) -> None:
     ends = torch.stack([dyadic(torch.tensor(end, device=build.device)) + offset
                         for end in (grid.low, grid.high)])
     made = Grid(scale=scale, low=int(ends.min()), high=int(ends.max()))
-    build.add(node.name, Affine(dyadic=dyadic, offset=offset, dtype=made.dtype), (source,), made)
+    build.add(name, Affine(dyadic=dyadic, offset=offset, dtype=made.dtype), (source,), made)
 
 
 def _stored(build: Builder, node: Node, index: int, usual: list[float]) -> list[Fraction]:
@@ -107,4 +119,5 @@ def _stored(build: Builder, node: Node, index: int, usual: list[float]) -> list[
 
 LOWER: dict[str, Callable[[Builder, Node], None]] = {
     "aten.layer_norm.default": lower_layer_norm, "aten.batch_norm.default": lower_batch_norm,
+    "aten._native_batch_norm_legit_no_training.default": lower_exported_batch_norm,
 }

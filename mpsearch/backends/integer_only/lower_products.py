@@ -49,8 +49,8 @@ def lower_convolution(build: Builder, policy: Decisions, node: Node, call: Call)
         layer=call.layer, codes=codes.flatten(1), scales=scales.flatten(1)[:, 0],
         bias=_bias(build, node, argument(node, 2))))
     build.add(node.name, Convolution(
-        weight=sums.weight.view(geometry.groups, -1, codes[0].numel()), bias=sums.bias, dyadic=sums.dyadic,
-        dtype=sums.grid.dtype, kernel=geometry.kernel, stride=geometry.stride,
+        weight=sums.weight.view(geometry.groups, -1, codes[0].numel()), bias=sums.bias,
+        dyadic=sums.dyadic, dtype=sums.grid.dtype, kernel=geometry.kernel, stride=geometry.stride,
         padding=geometry.padding, dilation=geometry.dilation), (source,), sums.grid)
 
 

@@ -24,6 +24,15 @@ class Same:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Alone:
+    """The value as the first and only one of several."""
+
+    def __call__(self, codes: Tensor) -> tuple[Tensor]:
+        """The same integers in a tuple."""
+        return (codes,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Constant:
     """Integers that are stored: a position embedding, a class token, indices."""
 
