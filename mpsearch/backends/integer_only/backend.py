@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mpsearch.backends.integer_only.compile import Compiled, compiled
 from mpsearch.backends.integer_only.policy import Decisions
-from mpsearch.core.errors import BadInput
+from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
@@ -82,9 +82,13 @@ class IntegerOnly:
         """The model under *schemes*, every one of them integers with static ranges.
 
         Raises:
-            Unsupported: a scheme, or an operation of the model, that has no integer form here.
+            Unsupported: a scheme, or an operation of the model, that has no integer form here; or
+                the model is not on the CPU.
             BadInput: a layer that the model does not have.
         """
+        if program.device is not None and program.device.type != "cpu":
+            raise Unsupported(f"the model is on {program.device} and integer_only multiplies "
+                              "matrices of int32 on the CPU alone: move the model there")
         for layer in schemes:
             fake.layers.call(layer)
         decided = Decisions(program=program, fake=fake, schemes=schemes, ranges=ranges)

@@ -157,7 +157,7 @@ def test_shiftmax_of_eight_bits_is_near():
 
 
 def test_a_long_row_keeps_its_sum():
-    """The published factor, (2**31 - 1) / sum, has a few bits left here: 8 for this row."""
+    """The published sum ends at 2**31 - 1, far below that of this row in these units."""
     row = torch.zeros(1, 1000, dtype=torch.int32)
     assert float(shiftmax(row, places=12, bits=24).sum()) / 2**23 == pytest.approx(1, abs=1e-4)
 

@@ -56,16 +56,18 @@ class Images(nn.Module):
 
 
 class Words(nn.Module):
-    """Tables of tokens and places."""
+    """Tables of tokens and places, and weights that are stored with their inputs first."""
 
     def __init__(self):
         super().__init__()
         self.tokens, self.places = nn.Embedding(11, 8), nn.Embedding(4, 8)
-        self.head = nn.Linear(8, 3)
+        self.turned, self.bias = nn.Parameter(torch.randn(8, 6)), nn.Parameter(torch.randn(6))
+        self.head = nn.Parameter(torch.randn(6, 3))
 
     def forward(self, ids):
         x = self.tokens(ids) + self.places(torch.arange(4, device=ids.device))
-        return self.head(x + F.gelu(x))
+        x = torch.addmm(self.bias, (x + F.gelu(x)).flatten(0, 1), self.turned)
+        return F.relu(x).unflatten(0, (-1, 4)) @ self.head
 
 
 @cache

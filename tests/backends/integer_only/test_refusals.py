@@ -1,5 +1,7 @@
 """What has no integer form is refused in one line that names the layer and the operation."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -89,6 +91,12 @@ def test_a_range_that_is_missing(models):
 def test_widths_that_cannot_be(bits):
     with pytest.raises(BadInput, match="8 to 32 bits"):
         IntegerOnly(bits=bits)
+
+
+def test_a_device_that_multiplies_no_integers():
+    program = SimpleNamespace(device=torch.device("cuda"))
+    with pytest.raises(Unsupported, match="the model is on cuda"):
+        IntegerOnly()(program, None, {}, {})
 
 
 def test_a_layer_that_the_model_lacks(models):
