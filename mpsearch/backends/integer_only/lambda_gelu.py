@@ -19,6 +19,9 @@ def lambda_shift_gelu(codes: Tensor, *, places: int, limit: int = 8, depth: int 
     limit no largest number of the row is needed, as ``sigmoid(y) = 1 / (1 + e)`` for y >= 0 and
     ``e / (1 + e)`` else, with ``e = exp(-|y|)``: a number's result depends on it alone.
 
+    Off by at most 0.0239 where places are many, of which x * sigmoid(1.702 x) itself has 0.0203; by
+    at most one step, 0.0625, for 8-bit codes with 4 places.
+
     *codes* are integers of at most 31 bits, places + depth at most 60: ``1 + e`` is at most 2**61
     units, the sigmoid from 0 to 2**(bits - 1), and its product with a code below 2**62 for up to
     32 bits. The result lies between 0 and the code it belongs to.

@@ -17,10 +17,13 @@ PLACES = 30
 def normalise(codes: Tensor, *, epsilon: int) -> Tensor:
     """``y / sqrt(sum(y**2) + epsilon)`` over the last dimension, in units of 2**-30; int64.
 
-    y are the codes less their mean, which is rounded to a whole number. I-LayerNorm of I-ViT (Li
-    and Gu, ICCV 2023, after I-BERT), with three differences: the root is exact, LayerNorm's epsilon
-    is kept (in squares of a code's unit, times the length, at least 1), and each row is scaled by a
-    power of two first, so that rows of small numbers keep 30 bits too.
+    I-LayerNorm of I-ViT (Li and Gu, ICCV 2023, after I-BERT), with three differences: the root is
+    exact, LayerNorm's epsilon is kept (in squares of a code's unit, times the length, at least 1),
+    and each row is scaled by a power of two first, so that rows of small numbers keep 30 bits too.
+
+    y are the codes less their mean, which is rounded to a whole number. That leaves an error of
+    about 0.6 / s standard deviations for codes that spread by s steps: much where codes have 8
+    bits, next to nothing for the wide integers that are normalised here.
 
     ``sum(y**2) + epsilon`` must be below 2**62 (`widest` tells when). Scaled by 4**t it lies from
     2**60 to 2**62, its root r from 2**30 to 2**31, and the factor ``2**62 / r`` below 2**32 + 1.
