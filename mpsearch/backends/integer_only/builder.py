@@ -89,11 +89,16 @@ class Builder:
 
     def constant(self, name: str, tensor: Tensor) -> str:
         """Store the numbers of *tensor* as integers of full width; the name."""
+        codes, grid = self.whole(tensor)
+        return self.add(name, Constant(codes=codes), (), grid)
+
+    def whole(self, tensor: Tensor) -> tuple[Tensor, Grid]:
+        """The numbers of *tensor* as integers of full width, and their grid."""
         values = tensor.detach().double()
         scale = self.scale(Fraction(float(values.abs().max())))
         codes = (values / float(scale)).round().to(torch.int64)
         grid = Grid(scale=scale, low=int(codes.min()), high=int(codes.max()))
-        return self.add(name, Constant(codes=codes.to(grid.dtype)), (), grid)
+        return codes.to(grid.dtype), grid
 
     def scale(self, reach: Fraction, finest: int = FINEST) -> Fraction:
         """The scale of a value that may be as large as *reach*."""

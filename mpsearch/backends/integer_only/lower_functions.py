@@ -33,6 +33,8 @@ def lower_attention(build: Builder, policy: Decisions, node: Node, site: Site) -
     mask, causal, scale = (argument(node, index) for index in (3, 5, 6))
     if mask is not None or causal or argument(node, 7):
         raise build.refuse(node, "has a mask or shared heads")
+    if scale is not None and scale <= 0:
+        raise build.refuse(node, "has a scale that is not above 0")
     features, keys = build.size(query, -1), build.size(key, -2)
     first, second = site.layers
     product(build, policy, node, first, (build.value(query), build.value(key)), inner=features,
@@ -85,7 +87,7 @@ def lower_relu(build: Builder, node: Node) -> None:
     source = build.value(argument(node, 0))
     grid = build.grid(source)
     made = Grid(scale=grid.scale, low=max(grid.low, 0), high=max(grid.high, 0))
-    build.add(node.name, Positive(), (source,), made)
+    build.add(node.name, Positive(dtype=made.dtype), (source,), made)
 
 
 def lower_mean(build: Builder, node: Node) -> None:

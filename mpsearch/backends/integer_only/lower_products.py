@@ -27,6 +27,8 @@ def lower_linear(build: Builder, policy: Decisions, node: Node, call: Call) -> N
     codes, scales = policy.weight(call)
     if codes.dim() != 2:  # noqa: PLR2004 - a matrix
         raise build.refuse(node, "multiplies with a stack of weights")
+    if {"alpha", "beta"} & set(node.kwargs):
+        raise build.refuse(node, "has factors of its own")
     assert call.operation.weight is not None  # noqa: S101 - it is about a stored weight
     place = call.operation.weight.index
     if call.operation.weight.axes == (-2,):  # stored with inputs first
@@ -90,10 +92,8 @@ def lower_embedding(build: Builder, policy: Decisions, node: Node, call: Call) -
     """Rows of a quantized table."""
     fmt = policy.format(call.layer, "weight")
     _, table = policy.fake.weights.fake_as_stored(call.layer, fmt)
-    stored = build.constant(f"{node.name}:table", table)
-    codes = build.steps.pop().op.codes  # type: ignore[attr-defined]  # of the step just made
-    build.add(node.name, Lookup(table=codes), (build.value(argument(node, 1)),),
-              build.grid(stored))
+    codes, grid = build.whole(table)
+    build.add(node.name, Lookup(table=codes), (build.value(argument(node, 1)),), grid)
 
 
 def operand(build: Builder, policy: Decisions, layer: str, which: str, source: str) -> str:

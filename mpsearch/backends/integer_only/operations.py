@@ -100,13 +100,13 @@ class Mean:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Positive:
-    """What is below 0 becomes 0 (ReLU); *most* is the largest integer let through, None for any."""
+    """What is below 0 becomes 0 (ReLU)."""
 
-    most: int | None = None
+    dtype: torch.dtype
 
     def __call__(self, codes: Tensor) -> Tensor:
         """The clipped integers."""
-        return codes.clamp(0, self.most)
+        return codes.clamp(min=0).to(self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
