@@ -39,7 +39,6 @@ ROWS = {  # title: (settings of the backend, functions that are integer)
     "integer GELU only, `gelu=shift`": ("gelu=shift", ("gelu",)),
     "`bits=16`": ("bits=16", ALL),
     "`gelu=shift`": ("gelu=shift", ALL),
-    "`bits=20`": ("bits=20", ALL),
 }
 DISTURBED = {"simulated, patches off by 1e-6": 1e-6}
 """What the first layer's output is multiplied with differs from 1 by at most this."""
