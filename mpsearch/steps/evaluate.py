@@ -39,7 +39,7 @@ class Evaluator:
                  ranges: Mapping[str, Mapping[str, StaticRange]], *,
                  backend: str = "simulated") -> Measurement:
         """Measure the policy of *schemes* as *backend* runs it."""
-        module = plugins.load("backend", backend)()(
+        module = plugins.make("backend", backend)(
             self._captured.program, self._captured.fake, schemes, ranges)
         return self._measure(module)
 

@@ -23,7 +23,7 @@ def apply_policy(policy: Policy, session: Session, example: tuple[Tensor, ...] |
     """The session's model under *policy*; see `mpsearch.apply`."""
     captured = session.captured_on(example)
     check_fits(policy, captured)
-    module: nn.Module = plugins.load("backend", backend)()(
+    module: nn.Module = plugins.make("backend", backend)(
         captured.program, captured.fake, policy.layers, policy.activations)
     return module
 
@@ -31,7 +31,7 @@ def apply_policy(policy: Policy, session: Session, example: tuple[Tensor, ...] |
 def evaluate_policy(policy: Policy, session: Session, progress: ProgressBar,
                     backend: str) -> Evaluation:
     """Measure *policy* on the session's held-out data; see `mpsearch.evaluate`."""
-    plugins.load("backend", backend)
+    plugins.make("backend", backend)
     check_fits(policy, session.captured)
     runnable = Runnable(schemes=policy.layers, ranges=policy.activations)
     found = measure_policies(session, {"policy": runnable}, progress, backend=backend)
