@@ -12,6 +12,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
+from mpsearch.steps.devices import device_for
 from mpsearch.steps.limits import require_budgets, rows
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.objective import DEFAULT_OBJECTIVE, ROBUST, require_objective
@@ -73,12 +74,15 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
              tolerance: str | None = None, minimise: str = "size", judge: str = "calibration",
              estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp",
              objective: str = DEFAULT_OBJECTIVE, verify: bool = True, keep: bool = False,
-             calibration_policies: int = DEFAULT_POLICIES,
+             calibration_policies: int = DEFAULT_POLICIES, device: str | None = None,
              workspace: str = DEFAULT, progress: ProgressBar = silent,
              **options: Any) -> Result:
     """Find the policy of least predicted loss within *budget*, and check it against uniform.
 
-    *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, or several of them. With a *tolerance*
+    *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, ``"8ms"``, ``"3mJ"``,
+    ``"2MiB-activations"``, or several of them. A latency counts on *device*: a table that `profile`
+    measured or imported, by default that of this machine, or a profile that predicts one
+    (``"zen5"``, ``"host(batch=8,threads=2)"``). With a *tolerance*
     (``"0.01"`` or ``"1%"`` of top-1, ``"0.05kl"`` nats) it is instead the policy of least
     *minimise* (``"size"`` or ``"bops"``) whose loss, measured on the *judge* samples, stays within
     it; budgets still hold. *objective* is ``"additive"``, ``"interactions"`` (scores that know
@@ -99,11 +103,12 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     require_objective(objective)
     estimator = plugins.canonical("estimator", estimator)
     plugins.require("allocator", allocator)
+    device = device_for(budgets, device, Workspace(workspace))
     session = open_session(model, Workspace(workspace), options)
     if verify or wanted:
         measuring.require_data(session, [estimator])
     measured = measuring.measure(session, [estimator], progress, samples=objective == ROBUST,
-                                 check=lambda known: _require_together(budgets, known))
+                                 device=device, check=lambda known: _require_together(budgets, known))
     if wanted is None:
         allocation = allocating.allocate(measured, estimator, budgets, allocator, objective)
     else:
