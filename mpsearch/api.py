@@ -28,11 +28,13 @@ from mpsearch.steps.session import OBJECT, Session, open_session
 from mpsearch.workspace import DEFAULT, Workspace
 
 if TYPE_CHECKING:
+    from mpsearch.core.machine import MachineTable
     from torch import Tensor, nn
 
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
     from mpsearch.steps.fronts import FrontPlan
+    from mpsearch.steps.profile import Profile, ProfilePlan
     from mpsearch.steps.tolerance import Wanted
     from mpsearch.steps.verify import Verification
 
@@ -166,6 +168,44 @@ def _verified(session: Session, allocation: allocating.Allocation, progress: Pro
         surface=surface_of(allocation, session.request.model))
 
 
+def profile(model: str | nn.Module | None = None, *, plan: ProfilePlan | None = None,
+            workspace: str = DEFAULT, progress: ProgressBar = silent, **options: Any) -> Profile:
+    """Time every layer under every scheme of the space on this machine, and the rest of the graph.
+
+    *plan* names the provider that runs them, the device's name, batches and threads. *model* and
+    *options* are those of `measure`. What was timed on this processor with these versions is not
+    timed again.
+
+    Raises:
+        BadInput: anything about the model, data, space or plan that cannot be used.
+    """
+    from mpsearch.steps.profile import ProfilePlan
+    from mpsearch.steps.profile import profile as run
+
+    return run(open_session(model, Workspace(workspace), options), plan or ProfilePlan(), progress)
+
+
+def import_device(path: str, device: str | None = None, *, workspace: str = DEFAULT,
+                  ) -> MachineTable:
+    """Read a table of times (CSV, as `mpsearch profile --export` writes it) into *workspace*.
+
+    Budgets in milliseconds may then count on it by its name, *device* or else the file's own.
+
+    Raises:
+        BadInput: the file is no such table, or the name is that of a shipped device.
+    """
+    from mpsearch.core.machine_csv import import_table
+    from mpsearch.cost.devices import shipped
+    from mpsearch.steps.devices import save_table
+
+    table = import_table(path, device)
+    if table.device in shipped() or table.device.strip("()") != table.device:
+        raise BadInput(f"a table cannot go by the name '{table.device}', which is that of a "
+                       "shipped device: give another --device")
+    save_table(Workspace(workspace), table)
+    return table
+
+
 def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = None,
            estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", workspace: str = DEFAULT,
            progress: ProgressBar = silent, **options: Any) -> Front:
@@ -241,7 +281,12 @@ def __getattr__(name: str) -> Any:
         from mpsearch.steps.fronts import FrontPlan
 
         return FrontPlan
+    if name == "ProfilePlan":
+        from mpsearch.steps.profile import ProfilePlan
+
+        return ProfilePlan
     raise AttributeError(f"module 'mpsearch.api' has no attribute '{name}'")
 
 
-__all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate", "measure", "pareto"]
+__all__ = ["FrontPlan", "ProfilePlan", "Request", "Result", "allocate", "apply", "evaluate",
+           "import_device", "measure", "pareto", "profile"]

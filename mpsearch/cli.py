@@ -52,6 +52,10 @@ SEED = click.option("--seed", default=0, help="Seed of everything that is drawn.
 MEMORY = click.option("--memory", default="2GiB",
                       help="Activations that an estimator may hold at a time, as 2GiB.",
                       callback=lambda _context, _option, text: shell.parse_bytes(text))
+DEVICE = click.option(
+    "--device", metavar="NAME", help="Device that a latency counts on: a table that profile made "
+    "or imported (host by default), or a shipped profile such as zen5, h200; with batch and "
+    "threads as host(batch=8,threads=2).")
 JOBS = click.option("--jobs", "-j", default=1,
                     help="Processes that score layers side by side; each loads the model.")
 WORKSPACE = click.option("--workspace", default=DEFAULT, metavar="PATH",
@@ -114,7 +118,8 @@ def measure(*, model: str | None, estimator: tuple[str, ...], jobs: int, as_json
 
 @app.command()
 @options(
-    budgets("4.5bpw, 3.2MiB, 5GBOPs; repeat for several."),
+    budgets("4.5bpw, 3.2MiB, 5GBOPs, 8ms, 3mJ, 2MiB-activations; repeat for several."),
+    DEVICE,
     click.option("--tolerance", "-t", metavar="LOSS", help="The smallest policy that loses no "
                  "more than this, measured: 0.01 or 1% of top-1, 0.05kl nats. Budgets still hold."),
     click.option("--minimise", default="size",
@@ -148,6 +153,46 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
     shell.notes(result.allocation.measured.record.notes)
     files = shell.write_result(result, output)
     shell.answer(shell.result_data(result, files), as_json, shell.result_tables(result, files))
+
+
+@app.command()
+@options(
+    MODEL, WEIGHTS, DATA, SPACE,
+    click.option("--provider", default="simulated",
+                 help=f"What runs the layers: {', '.join(BUILTIN['provider'])}."),
+    click.option("--device", metavar="NAME", help="Name to keep the times under (host, or what an "
+                 "imported file says); that of a shipped device shows what is predicted for it."),
+    click.option("--batch", "batches", type=int, multiple=True, default=[1],
+                 help="Samples at once; repeat for several."),
+    click.option("--threads", type=int, multiple=True, default=[1],
+                 help="Threads; repeat for several."),
+    click.option("--rounds", default=8, help="Rounds of short slices, of which the shortest "
+                 "counts."),
+    click.option("--export", type=_PATH, metavar="FILE.csv", help="Write the table as CSV."),
+    click.option("--import", "imported", type=_PATH, metavar="FILE.csv",
+                 help="Read a table instead of timing anything."),
+    CALIBRATION, BATCH_SIZE, SEED, WORKSPACE, JSON)
+def profile(*, model: str | None, provider: str, device: str | None, batches: tuple[int, ...],
+            threads: tuple[int, ...], rounds: int, export: Path | None, imported: Path | None,
+            as_json: bool, **asked: Any) -> None:
+    """Time every layer under every scheme, for budgets in milliseconds.
+
+    The rest of the graph (norms, activation functions, data movement) is timed too. What this
+    machine was timed on before is not timed again.
+    """
+    from mpsearch import api
+    from mpsearch.steps.progress import bar
+
+    if export is not None:
+        require_writable(export)
+    if imported is not None:
+        table = api.import_device(str(imported), device, workspace=asked["workspace"])
+        shell.answer(*shell.imported(table, export, as_json=as_json))
+        return
+    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds)
+    found = api.profile(model or DEFAULT_MODEL, plan=plan, progress=bar, **asked)
+    shell.notes(found.record.notes)
+    shell.answer(*shell.profiled(found, export, as_json=as_json))
 
 
 @app.command()

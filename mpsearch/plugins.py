@@ -82,6 +82,10 @@ BUILTIN: dict[str, dict[str, str]] = {
         "outlier_inputs": "mpsearch.quantizers.outlier_inputs:OutlierInputs",
     },
     "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
+    "provider": {
+        "float": "mpsearch.backends.timed_float:FloatTimes",
+        "simulated": "mpsearch.backends.timed_simulated:SimulatedTimes",
+    },
 }
 
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

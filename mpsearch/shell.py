@@ -20,9 +20,11 @@ from mpsearch.report.units import number, percent, with_error
 
 if TYPE_CHECKING:
     from mpsearch.api import Result
+    from mpsearch.core.machine import MachineTable
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
     from mpsearch.steps.measure import Measured
+    from mpsearch.steps.profile import Profile
     from mpsearch.workspace import Workspace
 
 Tables = Sequence[Grid | str]
@@ -122,6 +124,47 @@ def measured_tables(measured: Measured) -> Tables:
     return [*grids, done]
 
 
+def profiled(found: Profile, export: Path | None, *,
+             as_json: bool) -> tuple[dict[str, Any], bool, Tables]:
+    """What `profile` prints: each layer's times, and what bounds it."""
+    from mpsearch.report import times
+    from mpsearch.steps.timeline import timeline
+
+    plan, table_ = found.plan, found.table
+    lines = [timeline(found.record.space, found.flow, table_, batch=batch, threads=threads)
+             for batch in plan.batches for threads in plan.threads]
+    written, parts = _exported(table_, export)
+    said = [*(f"{table_.provider} does not offer it: {why}" for why in found.refused), *parts]
+    grids = [part for line in lines
+             for part in (times.times(line), *times.findings(line, packed=table_.packed))]
+    kept = (f"{found.new} times measured anew; {table_.device} has {len(table_.rows)} "
+            f"({table_.provider}, {table_.cpu})")
+    data = {"device": table_.device, "provider": table_.provider, "cpu": table_.cpu,
+            "origin": table_.origin, "versions": table_.versions, "rows": len(table_.rows),
+            "new": found.new, "refused": list(found.refused), "files": written,
+            "profiles": [times.data(line, packed=table_.packed) for line in lines]}
+    return data, as_json, [*grids, *said, kept]
+
+
+def imported(table_: MachineTable, export: Path | None, *,
+             as_json: bool) -> tuple[dict[str, Any], bool, Tables]:
+    """What `profile --import` prints."""
+    written, parts = _exported(table_, export)
+    data = {"device": table_.device, "provider": table_.provider, "cpu": table_.cpu,
+            "rows": len(table_.rows), "files": written}
+    return data, as_json, [f"imported {len(table_.rows)} times of {table_.device} "
+                           f"({table_.provider}, {table_.cpu})", *parts]
+
+
+def _exported(table_: MachineTable, export: Path | None) -> tuple[list[str], list[str]]:
+    if export is None:
+        return [], []
+    from mpsearch.core.machine_csv import export_table
+
+    export_table(table_, export)
+    return [str(export)], [f"wrote {export}"]
+
+
 def write_result(result: Result, output: Path) -> list[Path]:
     """Write the policy, and beside it the fronts and their pictures where there are any."""
     result.policy.save(str(output))
@@ -174,9 +217,8 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
     """What `allocate` prints with ``--json``."""
     policy, selection = result.policy, result.allocation.selection
     budgets = [{"budget": str(row.budget), "metric": row.budget.metric,
-                "requested": row.budget.limit, "achieved": row.shown(total),
-                "floor": row.floor, "ceiling": row.ceiling}
-               for row, total in _achieved(result)]
+                "requested": row.budget.limit, "achieved": row.achieved,
+                "floor": row.floor, "ceiling": row.ceiling} for row in _achieved(result)]
     measured = result.allocation.measured
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
             "bound": selection.bound, "objective": selection.objective, "note": selection.note,
@@ -186,6 +228,7 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
             "prediction": io.to_data(policy.prediction) if policy.prediction else None,
             "verification": policy.provenance["verification"],
             "layers": {name: str(scheme) for name, scheme in policy.layers.items()},
+            "device": policy.provenance["device"], "truths": _truths(result),
             "measured_units": measured.new_units, "files": [str(path) for path in files],
             "notes": list(measured.record.notes)}
 
@@ -193,14 +236,13 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
 def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     """Budgets, outcome, comparison with uniform, and the files that were written."""
     allocation = result.allocation
-    rows = [table.BudgetRow(budget=row.budget, achieved=row.shown(total), floor=row.floor,
-                            ceiling=row.ceiling) for row, total in _achieved(result)]
     outcome = table.Outcome(totals=result.policy.totals, bound=allocation.selection.bound,
                             status=allocation.selection.status, unit=allocation.losses.unit,
                             prediction=result.policy.prediction)
-    parts: list[Grid | str] = [table.budgets(rows), prices.prices(allocation.prices()),
+    parts: list[Grid | str] = [table.budgets(_achieved(result)), prices.prices(allocation.prices()),
                                table.outcome(outcome),
-                               *prices.caveats(result.policy.provenance["allocator"])]
+                               *prices.caveats(result.policy.provenance["allocator"]),
+                               *_truths(result)]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
                     if c.against}
@@ -212,11 +254,29 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     return [*parts, f"wrote {', '.join(map(str, files))}"]
 
 
-def _achieved(result: Result) -> list[tuple[Any, float]]:
-    """Each budget's row with the table total of the returned policy."""
+def _achieved(result: Result) -> list[table.BudgetRow]:
+    """Each budget with what the returned policy came to: the greatest of its rows for a maximum."""
     allocation, winner = result.allocation, result.verification and result.verification.winner
     choice = winner.choice if winner else allocation.selection.choice
-    return [(row, row.table.total(choice)) for row in allocation.budgets]
+    found: dict[str, list[Any]] = {}
+    for number, row in enumerate(allocation.budgets):  # a budget given twice stays two
+        found.setdefault(str(row.budget) if row.place else str(number), []).append(row)
+    return [table.BudgetRow(
+        budget=rows[0].budget, achieved=max(row.shown(row.table.total(choice)) for row in rows),
+        floor=max(row.floor for row in rows), ceiling=max(row.ceiling for row in rows))
+        for rows in found.values()]
+
+
+def _truths(result: Result) -> list[str]:
+    """Where a budget that is a latency alone decides nothing, a line that says so."""
+    costing = result.allocation.measured.costing
+    asked = {row.budget.metric for row in result.allocation.budgets}
+    if costing is None or costing.machine is None or asked != {"latency_ms"}:
+        return []
+    from mpsearch.report import times
+
+    same, several = costing.undecided()
+    return [times.undecided(same, several, costing.machine.table.device)] if same else []
 
 
 def _verdict(result: Result) -> str:

@@ -62,7 +62,8 @@ class MachineTable:
     """All times of one device: *provider* ran (or predicted) them, on *cpu*, with *versions*.
 
     *fusions* names operations that the provider runs together, such as ``linear+gelu``: the second
-    takes no time of its own where it alone reads the first one's result.
+    takes no time of its own where it alone reads the first one's result. *packed* says that weights
+    are read at the width of their scheme, not in float.
 
     Raises:
         BadInput: a row that is there twice.
@@ -74,6 +75,7 @@ class MachineTable:
     origin: Origin
     versions: dict[str, str] = field(default_factory=dict)
     fusions: tuple[str, ...] = ()
+    packed: bool = True
     peaks: tuple[Peak, ...] = ()
     rows: tuple[Timing, ...] = ()
 

@@ -13,9 +13,11 @@ from mpsearch.core.io import write
 from mpsearch.core.machine import MachineTable, Timing, told
 
 COLUMNS = ("operation", "shape", "scheme", "batch", "threads", "milliseconds", "provider",
-           "device", "cpu", "versions", "fusions")
-"""*versions* is written ``torch=2.8;mpsearch=0.1``, *fusions* ``linear+gelu;linear+relu``."""
-_SAME = ("provider", "device", "cpu", "versions", "fusions")
+           "device", "cpu", "versions", "fusions", "packed")
+"""*versions* is written ``torch=2.8;mpsearch=0.1``, *fusions* ``linear+gelu;linear+relu``, *packed*
+(whether weights are read at the width of their scheme) ``yes`` or ``no``."""
+_SAME = ("provider", "device", "cpu", "versions", "fusions", "packed")
+_WORDS = {"yes": True, "no": False}
 
 
 def export_table(table: MachineTable, path: str | os.PathLike[str]) -> None:
@@ -29,7 +31,7 @@ def export_table(table: MachineTable, path: str | os.PathLike[str]) -> None:
     writer.writerow(COLUMNS)
     about = (table.provider, table.device, table.cpu,
              ";".join(f"{name}={version}" for name, version in sorted(table.versions.items())),
-             ";".join(table.fusions))
+             ";".join(table.fusions), "yes" if table.packed else "no")
     for row in sorted(table.rows, key=lambda row: row.key):
         writer.writerow((*row.key, repr(row.milliseconds), *about))
     write(path, text.getvalue().encode())
@@ -63,6 +65,7 @@ def import_table(path: str | os.PathLike[str], device: str | None = None) -> Mac
     return MachineTable(
         device=device or about["device"], provider=about["provider"], cpu=about["cpu"],
         origin="imported", versions=_versions(about["versions"], str(path)),
+        packed=_WORDS[about["packed"]],
         fusions=tuple(filter(None, about["fusions"].split(";"))), rows=tuple(rows.values()))
 
 
@@ -95,6 +98,8 @@ def _timing(cells: dict[str, str], place: str) -> Timing:
     for name in ("operation", "shape", "scheme", "device", "provider"):
         if not cells[name].strip():
             raise BadInput(f"{place}, column {name}: it is empty")
+    if cells["packed"] not in _WORDS:
+        raise BadInput(f"{place}, column packed: '{cells['packed']}' is neither yes nor no")
     counts = {}
     for name in ("batch", "threads"):
         if not (cells[name].isascii() and cells[name].isdigit() and int(cells[name]) > 0):

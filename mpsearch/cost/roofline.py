@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from mpsearch.core.flow import Flow, Piece
 from mpsearch.core.formats import Format
-from mpsearch.core.machine import MachineTable, Timing
+from mpsearch.core.machine import MachineTable, Peak, Timing
 from mpsearch.core.types import LayerSpec, Scheme, SearchSpace, unique_weights
 from mpsearch.cost.profiles import DeviceProfile
 from mpsearch.cost.size import stored_bits
@@ -37,7 +39,9 @@ def predict(profile: DeviceProfile, space: SearchSpace, flow: Flow, *, batch: in
                                                        piece, scheme, batch, threads))
             for piece, scheme in flow.needed(space).values()]
     return MachineTable(device=profile.name, provider="roofline", cpu=profile.title,
-                        origin="predicted", fusions=profile.fusions, rows=tuple(rows))
+                        origin="predicted", fusions=profile.fusions, rows=tuple(rows),
+                        peaks=(Peak(threads=threads, gflops=profile.peak(None, threads),
+                                    gbytes=profile.bandwidth(math.inf, threads)),))
 
 
 def _time(profile: DeviceProfile, space: SearchSpace, layer: LayerSpec | None, piece: Piece,

@@ -14,7 +14,7 @@ from mpsearch.sensitivity.study import Study
 from mpsearch.sources.batch import Batch
 from mpsearch.spaces import load_space
 from mpsearch.spaces.resolve import resolve
-from mpsearch.steps.capture import Captured, example_inputs
+from mpsearch.steps.capture import Captured
 from mpsearch.steps.devices import FLOWS
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
@@ -40,21 +40,20 @@ def prepare(session: Session) -> tuple[Study, StudyRecord]:
                          notes=tuple(notes))
     if known != record:
         session.workspace.save("studies", session.key, record)
-    _note_flow(session, inputs)
+    _note_flow(session)
     study = Study(space=space, program=captured.program, shapes=captured.shapes,
                   fake=captured.fake, ranges=ranges, seed=session.request.seed, batches=inputs,
                   memory=session.request.memory)
     return study, record
 
 
-def _note_flow(session: Session, inputs: Sequence[Batch]) -> None:
+def _note_flow(session: Session) -> None:
     """Leave the flow of the model in the workspace, where it is not yet."""
     if session.workspace.load(FLOWS, session.key, Flow) is not None:
         return
     captured = session.captured
-    example = inputs[0].args if inputs else example_inputs(session.loaded)
     session.workspace.save(FLOWS, session.key, find_flow(
-        captured.program, captured.shapes, example,
+        captured.program, captured.shapes, session.example,
         {spec.name: spec.weight_shape for spec in captured.layers.specs if spec.weight_shape}))
 
 

@@ -11,7 +11,7 @@ from mpsearch.steps.request import Request
 from mpsearch.workspace import Workspace
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from mpsearch.sources.batch import Batches
     from mpsearch.sources.model import LoadedModel
@@ -89,6 +89,14 @@ class Session:
             raise BadInput("without data the model is captured on a blank image of shape "
                            f"{tuple(example[0].shape[1:])}, which fails: give --data ({error})"
                            ) from error
+
+    @property
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of the form that the model takes: some of the data, or blank images."""
+        from mpsearch.steps.capture import example_inputs
+
+        batches = self.calibration
+        return example_inputs(self.loaded) if batches is None else batches.batches[0].args
 
     def _split(self, split: Any, samples: int) -> Batches | None:
         from mpsearch.sources.data import load_data
