@@ -28,9 +28,9 @@ from mpsearch.steps.session import OBJECT, Session, open_session
 from mpsearch.workspace import DEFAULT, Workspace
 
 if TYPE_CHECKING:
-    from mpsearch.core.machine import MachineTable
     from torch import Tensor, nn
 
+    from mpsearch.core.machine import MachineTable
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
     from mpsearch.steps.fronts import FrontPlan
@@ -110,7 +110,8 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     if verify or wanted:
         measuring.require_data(session, [estimator])
     measured = measuring.measure(session, [estimator], progress, samples=objective == ROBUST,
-                                 device=device, check=lambda known: _require_together(budgets, known))
+                                 device=device,
+                                 check=lambda known: _require_together(budgets, known))
     if wanted is None:
         allocation = allocating.allocate(measured, estimator, budgets, allocator, objective)
     else:

@@ -135,8 +135,9 @@ def profiled(found: Profile, export: Path | None, *,
              for batch in plan.batches for threads in plan.threads]
     written, parts = _exported(table_, export)
     said = [*(f"{table_.provider} does not offer it: {why}" for why in found.refused), *parts]
-    grids = [part for line in lines
-             for part in (times.times(line), *times.findings(line, packed=table_.packed))]
+    grids: list[Grid | str] = []
+    for line in lines:
+        grids += [times.times(line), *times.findings(line, packed=table_.packed)]
     kept = (f"{found.new} times measured anew; {table_.device} has {len(table_.rows)} "
             f"({table_.provider}, {table_.cpu})")
     data = {"device": table_.device, "provider": table_.provider, "cpu": table_.cpu,
@@ -152,8 +153,9 @@ def imported(table_: MachineTable, export: Path | None, *,
     written, parts = _exported(table_, export)
     data = {"device": table_.device, "provider": table_.provider, "cpu": table_.cpu,
             "rows": len(table_.rows), "files": written}
-    return data, as_json, [f"imported {len(table_.rows)} times of {table_.device} "
-                           f"({table_.provider}, {table_.cpu})", *parts]
+    told = (f"imported {len(table_.rows)} times of {table_.device} ({table_.provider}, "
+            f"{table_.cpu})")
+    return data, as_json, [told, *parts]
 
 
 def _exported(table_: MachineTable, export: Path | None) -> tuple[list[str], list[str]]:
@@ -259,8 +261,8 @@ def _achieved(result: Result) -> list[table.BudgetRow]:
     allocation, winner = result.allocation, result.verification and result.verification.winner
     choice = winner.choice if winner else allocation.selection.choice
     found: dict[str, list[Any]] = {}
-    for number, row in enumerate(allocation.budgets):  # a budget given twice stays two
-        found.setdefault(str(row.budget) if row.place else str(number), []).append(row)
+    for place, row in enumerate(allocation.budgets):  # a budget given twice stays two
+        found.setdefault(str(row.budget) if row.place else str(place), []).append(row)
     return [table.BudgetRow(
         budget=rows[0].budget, achieved=max(row.shown(row.table.total(choice)) for row in rows),
         floor=max(row.floor for row in rows), ceiling=max(row.ceiling for row in rows))

@@ -57,8 +57,8 @@ class Offer:
     """Something to time. *make* is called once for each copy of the weights and returns what runs.
 
     *weight_bytes* are the bytes of weights that one run reads: beyond twice the largest cache more
-    copies would change nothing. Offers of one piece with the same *alike* run the same code on operands
-    of the same size, and are timed once.
+    copies would change nothing. Offers of one piece with the same *alike* run the same code
+    on operands of the same size, and are timed once.
     """
 
     alike: str

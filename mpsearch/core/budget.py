@@ -34,13 +34,13 @@ _UNITS: dict[str, tuple[Metric, float]] = {
     "mj": ("energy_mj", 1),
     "j": ("energy_mj", 1e3),
 }
-_TEXT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-z]+(?:-activations)?)\s*",
-                   re.IGNORECASE)
+_TEXT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*"
+                   r"([A-Za-z]+(?:-[A-Za-z]+)?)\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """An upper limit on one metric, in that metric's own unit (bits a weight, bytes, BOPs, ms, mJ)."""
+    """An upper limit on one metric, in its own unit (bits a weight, bytes, BOPs, ms, mJ)."""
 
     metric: Metric
     limit: float

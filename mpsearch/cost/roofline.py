@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 
 from mpsearch.core.flow import Flow, Piece
 from mpsearch.core.formats import Format
@@ -33,10 +35,9 @@ def predict(profile: DeviceProfile, space: SearchSpace, flow: Flow, *, batch: in
         BadInput: the profile has no rates for so many *threads*.
     """
     profile.require_threads(threads)
-    layers = {layer.name: layer for layer in space.layers}
+    made = _Roofline(profile=profile, space=space, batch=batch, threads=threads)
     rows = [Timing(operation=piece.operation, shape=piece.shape, scheme=str(scheme), batch=batch,
-                   threads=threads, milliseconds=_time(profile, space, layers.get(piece.layer),
-                                                       piece, scheme, batch, threads))
+                   threads=threads, milliseconds=made.time(piece, scheme))
             for piece, scheme in flow.needed(space).values()]
     return MachineTable(device=profile.name, provider="roofline", cpu=profile.title,
                         origin="predicted", fusions=profile.fusions, rows=tuple(rows),
@@ -44,23 +45,47 @@ def predict(profile: DeviceProfile, space: SearchSpace, flow: Flow, *, batch: in
                                     gbytes=profile.bandwidth(math.inf, threads)),))
 
 
-def _time(profile: DeviceProfile, space: SearchSpace, layer: LayerSpec | None, piece: Piece,
-          scheme: Scheme, batch: int, threads: int) -> float:
-    if piece.kind == "view":
-        return 0.0
-    moved = batch * _activation_bytes(profile, piece, scheme)
-    reading = moved / profile.bandwidth(moved, threads)
-    rate = profile.peak(None, threads)
-    if layer is not None:
-        weights = _weight_bytes(profile, layer, scheme)
-        held = sum(_weight_bytes(profile, each, scheme.for_kind(each.kind))
-                   for each in unique_weights(space.layers))
-        if layer.kind == "embedding" and layer.weights:  # only the rows that are looked up
-            weights *= min(1.0, batch * piece.outputs / layer.weights)
-        reading += weights / profile.bandwidth(held, threads)
-        rate = profile.peak(_width(layer, scheme), threads)
-    computing = 2 * batch * piece.macs / rate
-    return max(computing, reading) / _G + profile.overhead_us * _US
+@dataclass(frozen=True, kw_only=True)
+class _Roofline:
+    """One prediction: whose times, of what, for how much at once."""
+
+    profile: DeviceProfile
+    space: SearchSpace
+    batch: int
+    threads: int
+
+    def time(self, piece: Piece, scheme: Scheme) -> float:
+        """Milliseconds of *piece* under *scheme*."""
+        if piece.kind == "view":
+            return 0.0
+        profile, threads = self.profile, self.threads
+        moved = self.batch * _activation_bytes(profile, piece, scheme)
+        reading = moved / profile.bandwidth(moved, threads)
+        rate = profile.peak(None, threads)
+        if piece.layer:
+            layer = self._layers[piece.layer]
+            weights = _weight_bytes(profile, layer, scheme)
+            if layer.kind == "embedding" and layer.weights:  # only the rows that are looked up
+                weights *= min(1.0, self.batch * piece.outputs / layer.weights)
+            reading += weights / profile.bandwidth(self._held(scheme), threads)
+            rate = profile.peak(_width(layer, scheme), threads)
+        computing = 2 * self.batch * piece.macs / rate
+        return max(computing, reading) / _G + profile.overhead_us * _US
+
+    @cached_property
+    def _layers(self) -> dict[str, LayerSpec]:
+        return {layer.name: layer for layer in self.space.layers}
+
+    @cached_property
+    def _known(self) -> dict[Scheme, float]:
+        return {}
+
+    def _held(self, scheme: Scheme) -> float:
+        """Bytes of all weights of the model, were all of them in *scheme*."""
+        if scheme not in self._known:
+            self._known[scheme] = sum(_weight_bytes(self.profile, each, scheme.for_kind(each.kind))
+                                      for each in unique_weights(self.space.layers))
+        return self._known[scheme]
 
 
 def _width(layer: LayerSpec, scheme: Scheme) -> float | None:

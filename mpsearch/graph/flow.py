@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.fx import Node
 
 from mpsearch.core.flow import Flow, Step
-from mpsearch.graph.execute import Program, Shapes
+from mpsearch.graph.execute import Env, Program, Shapes
 from mpsearch.graph.groups import input_free
 from mpsearch.graph.pieces import Pieces, plain_pieces, site_pieces
 from mpsearch.graph.samples import repeat
@@ -36,7 +36,8 @@ def find_flow(program: Program, shapes: Shapes, args: tuple[Tensor, ...],
             storage.given(node, env[node])
     for place, node in enumerate(program.nodes[:-1]):
         before = {source: env[source] for source in node.all_input_nodes if source in env}
-        program.advance(env, place, place + 1, keep=(kept := {}))
+        kept: Env = {}
+        program.advance(env, place, place + 1, keep=kept)
         if node.op != "call_function" or node.name in fixed:
             continue
         value = kept[node]
@@ -44,7 +45,8 @@ def find_flow(program: Program, shapes: Shapes, args: tuple[Tensor, ...],
         if _picked(node) or not isinstance(value, Tensor | tuple | list):
             continue
         pieces, opened = _pieces(program, node, shapes, weight_shapes, view=view)
-        after = places.get(storage.read_alone(node), -1)
+        alone = storage.read_alone(node)
+        after = -1 if alone is None else places.get(alone, -1)
         places[node] = len(steps)
         steps.append(Step(name=node.name, pieces=pieces, opened=opened, after=after))
     return Flow(steps=tuple(steps), tensors=storage.tensors(len(steps) - 1))

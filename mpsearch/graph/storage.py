@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.fx import Node
@@ -17,6 +17,8 @@ from mpsearch.core.flow import Reader, Stored
 from mpsearch.graph import operations
 from mpsearch.graph.execute import Program, Shapes
 from mpsearch.graph.sites import Site
+
+_OPERANDS: tuple[Literal["input", "other"], ...] = ("input", "other")
 
 
 @dataclass(kw_only=True)
@@ -139,12 +141,12 @@ def _operands(site: Site, source: Node) -> list[Reader]:
     """Through which operands the layers at *site* read *source*."""
     found: list[Reader] = []
     for call in site.calls:
-        for name in ("input", "other"):
+        for name in _OPERANDS:
             part = getattr(call.operation, name)
             inside = len(site.calls) > 1 and call is site.calls[1] and name == "input"
             if part is not None and not inside and (
                     operations.argument(site.node, part.index) is source):
-                found.append(Reader(layer=call.layer, operand=name))  # type: ignore[arg-type]
+                found.append(Reader(layer=call.layer, operand=name))
     return found
 
 

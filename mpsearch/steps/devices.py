@@ -42,7 +42,8 @@ class DeviceRef:
         """
         found = re.fullmatch(r"\s*([^()]+?)\s*(?:\(([^()]*)\))?\s*", text)
         if found is None:
-            raise BadInput(f"cannot read the device '{text}': write zen5 or host(batch=8,threads=2)")
+            raise BadInput(f"cannot read the device '{text}': write zen5 or "
+                           "host(batch=8,threads=2)")
         given: dict[str, int] = {}
         for item in filter(str.strip, (found[2] or "").split(",")):
             key, _, value = (part.strip() for part in item.partition("="))
@@ -75,8 +76,8 @@ def device_for(budgets: Sequence[Budget], device: str | None, workspace: Workspa
     if saved_table(workspace, ref.name) is None:
         if ref.name == HOST:
             asked = f"the budget {needing} is a latency, and" if needing else "the device is host:"
-            raise BadInput(f"{asked} nothing was timed on this machine: run mpsearch profile first, "
-                           f"or give --device, such as {', '.join(shipped())}")
+            raise BadInput(f"{asked} nothing was timed on this machine: run mpsearch profile "
+                           f"first, or give --device, such as {', '.join(shipped())}")
         load_profile(ref.name)
     return device or HOST
 
@@ -96,8 +97,10 @@ def save_table(workspace: Workspace, table: MachineTable) -> str:
 def saved_table(workspace: Workspace, name: str) -> tuple[str, MachineTable] | None:
     """The table that was measured or imported under *name*, with its key; None if there is none."""
     named = workspace.load(DEVICES, digest(name), Named)
-    table = named and workspace.load(MACHINES, named.table, MachineTable)
-    return None if named is None or table is None else (named.table, table)
+    if named is None:
+        return None
+    table = workspace.load(MACHINES, named.table, MachineTable)
+    return None if table is None else (named.table, table)
 
 
 def machine_of(workspace: Workspace, ref: DeviceRef, space: SearchSpace, flow: Flow) -> Machine:
@@ -139,5 +142,5 @@ def costing_again(workspace: Workspace, study: str, record: StudyRecord,
     except (KeyError, TypeError, ValueError):
         return None
     table = workspace.load(MACHINES, key, MachineTable)
-    return table and Costing(space=record.space, flow=flow, machine=Machine(
+    return None if table is None else Costing(space=record.space, flow=flow, machine=Machine(
         table=table, key=key, batch=batch, threads=threads))

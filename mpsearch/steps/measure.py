@@ -77,7 +77,7 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     tables = {name: load_table(workspace, table_key(key, name, objects[name]), samples=samples)
               for name in estimators}
     missing = {name: objects[name] for name, table in tables.items() if table is None}
-    costing = record and costing_of(session, record, device)
+    costing = None if record is None else costing_of(session, record, device)
     fresh = record is None or costing is None
     if record is not None and costing is not None and missing:
         check(Measured(key=key, record=record, costing=costing))

@@ -10,7 +10,7 @@ from mpsearch import plugins
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.flow import Flow, Piece
 from mpsearch.core.machine import MachineTable, Timing
-from mpsearch.core.types import Scheme, SearchSpace
+from mpsearch.core.types import Scheme
 from mpsearch.cost.devices import shipped
 from mpsearch.steps.devices import (
     FLOWS,
@@ -88,8 +88,9 @@ class Profile:
 def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profile:
     """Time what the session's model and space need, but for what this machine was timed on before.
 
-    The name of a shipped device times nothing: its table is predicted. Times are kept by processor and versions of the libraries at work; the table under the device's
-    name gets what this model needs, beside what other models left in it.
+    The name of a shipped device times nothing: its table is predicted. Times are kept by processor
+    and versions of the libraries at work; the table under the device's name gets what this model
+    needs, beside what other models left in it.
 
     Raises:
         BadInput: anything wrong with the model, data or space.
@@ -98,7 +99,8 @@ def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profi
     record = measure(session, [], progress).record
     flow = session.workspace.load(FLOWS, session.key, Flow)
     if flow is None:
-        raise BadInput(f"{session.workspace.root} lost what was just written to it: free some space")
+        raise BadInput(f"{session.workspace.root} lost what was just written: free some "
+                       "space")
     if plan.device in shipped():
         return _predicted(session, plan, record, flow)
     provider: Provider = plugins.make("provider", plan.provider)
@@ -114,8 +116,8 @@ def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profi
     base = known[1] if known is not None and known[1].same_machine(own) else own
     needed = {(*key, batch, threads) for key in flow.needed(record.space)
               for batch in plan.batches for threads in plan.threads}
-    table = replace(base, peaks=timer.store.peaks, fusions=own.fusions, packed=own.packed).with_rows(
-        row for row in timer.store.rows if row.key in needed)
+    table = replace(base, peaks=timer.store.peaks, fusions=own.fusions, packed=own.packed)
+    table = table.with_rows(row for row in timer.store.rows if row.key in needed)
     save_table(session.workspace, table)
     return Profile(table=table, record=record, flow=flow, plan=plan, new=timer.new,
                    refused=tuple(timer.refused))
@@ -190,8 +192,7 @@ class _Timer:
         if captured.program.device is not None and captured.program.device.type != "cpu":
             raise Unsupported(f"the model is on {captured.program.device}, whose work the clock of "
                               "the processor cannot time: move it to the CPU, or --import a table")
-        places = find_places(captured, self._flow, self._record.space, self._record.ranges,
-                             self._session.example, batch)
+        places = find_places(captured, self._flow, self._record, self._session.example, batch)
         jobs: dict[tuple[str, str, str], _Job] = {}
         for (operation, shape, scheme), (piece, own) in missing.items():
             try:

@@ -60,5 +60,5 @@ def _tightest(rows: Sequence[Row]) -> list[Row]:
 
 def _scale(allocation: Allocation, table: ScoreTable) -> float:
     """What one unit of an axis is in the table's unit."""
-    return {"size": float(allocation.measured.record.space.weights), "bops": 1e9, "latency": 1e9, "energy": 1e9}.get(
-        table.metric, 1.0)
+    weights = float(allocation.measured.record.space.weights)
+    return weights if table.metric == "size" else 1e9
