@@ -12,7 +12,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
-from mpsearch.steps.devices import device_for
+from mpsearch.steps.devices import HOST, device_for
 from mpsearch.steps.limits import require_budgets, rows
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.objective import DEFAULT_OBJECTIVE, ROBUST, require_objective
@@ -84,15 +84,15 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, ``"8ms"``, ``"3mJ"``,
     ``"2MiB-activations"``, or several of them. A latency counts on *device*: a table that `profile`
     measured or imported, by default that of this machine, or a profile that predicts one
-    (``"zen5"``, ``"host(batch=8,threads=2)"``). With a *tolerance*
-    (``"0.01"`` or ``"1%"`` of top-1, ``"0.05kl"`` nats) it is instead the policy of least
-    *minimise* (``"size"`` or ``"bops"``) whose loss, measured on the *judge* samples, stays within
-    it; budgets still hold. *objective* is ``"additive"``, ``"interactions"`` (scores that know
-    them) or ``"robust"`` (against the noise of the scores). With *verify* the policy and every
-    uniform one of the same budget run on held-out data; a uniform one that is better beyond noise
-    is returned instead, unless *keep*. Before that, *calibration_policies* of the front run on the
-    calibration data, so that the policy says what KL and accuracy loss its score stands for; 0
-    does without. *model* and *options* are those of `measure`.
+    (``"zen5"``; ``"host(batch=8,threads=2)"``). With a *tolerance* (``"0.01"`` or ``"1%"`` of
+    top-1, ``"0.05kl"`` nats) it is instead the policy of least *minimise* (``"size"``, ``"bops"``,
+    ``"latency"`` or ``"energy"``) whose loss, measured on the *judge* samples, stays within it;
+    budgets still hold. *objective* is ``"additive"``, ``"interactions"`` (scores that know them) or
+    ``"robust"`` (against the noise of the scores). With *verify* the policy and every uniform one
+    of the same budget run on held-out data; a uniform one that is better beyond noise is returned
+    instead, unless *keep*. Before that, *calibration_policies* of the front run on the calibration
+    data, so that the policy says what KL and accuracy loss its score stands for; 0 does without.
+    *model* and *options* are those of `measure`.
 
     Raises:
         BadInput: anything about the inputs that cannot be used.
@@ -105,6 +105,8 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     require_objective(objective)
     estimator = plugins.canonical("estimator", estimator)
     plugins.require("allocator", allocator)
+    if wanted is not None and minimise == "latency":
+        device = device or HOST
     device = device_for(budgets, device, Workspace(workspace))
     session = open_session(model, Workspace(workspace), options)
     if verify or wanted:
@@ -208,23 +210,27 @@ def import_device(path: str, device: str | None = None, *, workspace: str = DEFA
 
 
 def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = None,
-           estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", workspace: str = DEFAULT,
-           progress: ProgressBar = silent, **options: Any) -> Front:
+           estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", device: str | None = None,
+           workspace: str = DEFAULT, progress: ProgressBar = silent, **options: Any) -> Front:
     """Sweep the budget from the floor of the space to its ceiling, and measure a few points.
 
     *model* and *options* are those of `measure`; *plan* says how many budgets are solved and
-    measured.
+    measured, and over what. A front over latency is of *device*, as `allocate` takes it.
     """
     from mpsearch.steps.curve import Curve
     from mpsearch.steps.fronts import FrontPlan, sweep
 
     plugins.require("allocator", allocator)
     estimator = plugins.canonical("estimator", estimator)
-    session = open_session(model, Workspace(workspace), options)
-    measured = measuring.measure(session, [estimator], progress)
+    plan, place = plan or FrontPlan(), Workspace(workspace)
+    if plan.over == "latency":
+        device = device or HOST
+    device = device_for(plan.budgets, device, place)
+    session = open_session(model, place, options)
+    measured = measuring.measure(session, [estimator], progress, device=device)
     curve = Curve(measured=measured, estimator=estimator, allocator=allocator,
-                  workspace=session.workspace)
-    return sweep(session, curve, plan or FrontPlan(), progress)
+                  workspace=session.workspace, over=plan.over)
+    return sweep(session, curve, plan, progress)
 
 
 def apply(policy: Policy, model: str | nn.Module | None = None, *,

@@ -123,7 +123,7 @@ def measure(*, model: str | None, estimator: tuple[str, ...], jobs: int, as_json
     click.option("--tolerance", "-t", metavar="LOSS", help="The smallest policy that loses no "
                  "more than this, measured: 0.01 or 1% of top-1, 0.05kl nats. Budgets still hold."),
     click.option("--minimise", default="size",
-                 help="What --tolerance makes small: size or bops."),
+                 help="What --tolerance makes small: size, bops, latency or energy."),
     click.option("--judge", default="calibration",
                  help="Samples that decide on --tolerance: calibration or evaluation."),
     MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, ALLOCATOR,
@@ -198,8 +198,9 @@ def profile(*, model: str | None, provider: str, device: str | None, batches: tu
 @app.command()
 @options(
     MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, ALLOCATOR,
-    budgets("Bits per weight to measure (as 4.5bpw); repeat. By default a handful between floor "
-            "and ceiling."),
+    budgets("Bits per weight to measure (as 4.5bpw), or times with --over latency; repeat. By "
+            "default a handful between floor and ceiling."),
+    click.option("--over", default="size", help="What the budget is on: size or latency."), DEVICE,
     click.option("--points", default=25, help="Budgets solved along the curve."),
     click.option("--measure/--no-measure", "measured", default=True,
                  help="Run a handful of policies and the uniform ones on held-out data."),
@@ -207,7 +208,7 @@ def profile(*, model: str | None, provider: str, device: str | None, batches: tu
                  help="Draw the front. By default it is drawn where policies were measured."),
     CALIBRATION, EVALUATION, BATCH_SIZE, SEED, MEMORY, JOBS, WORKSPACE, output("pareto.json"),
     JSON)
-def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured: bool,
+def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int, measured: bool,
            picture: bool | None, jobs: int, output: Path, as_json: bool, **asked: Any) -> None:
     """Sweep the budget and draw the front.
 
@@ -220,7 +221,7 @@ def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured:
     require_writable(output)
     with shell.workers(jobs):
         front = api.pareto(model or DEFAULT_MODEL, progress=bar,
-                           plan=api.FrontPlan.of(points, measured, list(budget)), **asked)
+                           plan=api.FrontPlan.of(points, measured, list(budget), over), **asked)
     shell.notes(front.notes)
     drawn = bool(front.measured) if picture is None else picture
     files = shell.write_front(front, output, picture=drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpsearch.core.errors import BadInput
@@ -9,6 +10,9 @@ from mpsearch.core.flow import Flow, Piece, own_scheme
 from mpsearch.core.formats import Format
 from mpsearch.core.types import LayerSpec, Scheme, ScoreTable, SearchSpace
 from mpsearch.cost.size import stored_bits
+
+PICOJOULES = 1e9
+"""Of them in a millijoule: costs are whole numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,10 @@ class Energy:
 
     table: ScoreTable
     fixed: int
+
+    def total(self, choice: Sequence[int]) -> float:
+        """Millijoules of a policy, in the unit and to the bit as a budget on it counts."""
+        return self.table.total(choice) / PICOJOULES + self.fixed / PICOJOULES
 
 
 def energy(space: SearchSpace, flow: Flow, rates: EnergyTable = HOROWITZ_45NM) -> Energy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpsearch.core.errors import Unsupported
@@ -22,6 +23,10 @@ class Latency:
 
     table: ScoreTable
     fixed: int
+
+    def total(self, choice: Sequence[int]) -> float:
+        """Milliseconds of a policy, in the unit and to the bit as a budget on it counts."""
+        return self.table.total(choice) / PICOSECONDS + self.fixed / PICOSECONDS
 
 
 def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int = 1,

@@ -12,10 +12,7 @@ from mpsearch.core.machine import NOISE, MachineTable
 from mpsearch.core.types import Scheme, ScoreTable, SearchSpace
 from mpsearch.cost.activations import LiveSet, largest_sets, live_sets, peak_bytes
 from mpsearch.cost.energy import HOROWITZ_45NM, Energy, EnergyTable, energy
-from mpsearch.cost.latency import PICOSECONDS, Latency, latency, undecided
-
-PICOJOULES = 1e9
-"""Of them in a millijoule."""
+from mpsearch.cost.latency import Latency, latency, undecided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +78,9 @@ class Costing:
         """What these costs come to, as fields of `Totals`."""
         timed, spent = self.latency, self.energy
         return {
-            "latency_ms": timed and (timed.table.total(choice) + timed.fixed) / PICOSECONDS,
+            "latency_ms": timed and timed.total(choice),
             "peak_activation_bytes": peak_bytes(self.flow, schemes, self._sets),
-            "energy_mj": (spent.table.total(choice) + spent.fixed) / PICOJOULES}
+            "energy_mj": spent.total(choice)}
 
     def undecided(self) -> tuple[int, int]:
         """In how many groups no scheme is faster than another beyond noise, and of how many."""

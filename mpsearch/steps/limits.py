@@ -10,8 +10,9 @@ from decimal import Decimal
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput, Infeasible, Unsupported
 from mpsearch.core.types import ScoreTable
+from mpsearch.cost.energy import PICOJOULES
 from mpsearch.cost.latency import PICOSECONDS
-from mpsearch.steps.costing import PICOJOULES, require_flow
+from mpsearch.steps.costing import require_flow
 from mpsearch.steps.measure import Measured
 
 _EXACT = 2.0**53
