@@ -128,43 +128,35 @@ def profiled(found: Profile, export: Path | None, *,
              as_json: bool) -> tuple[dict[str, Any], bool, Tables]:
     """What `profile` prints: each layer's times, and what bounds it."""
     from mpsearch.report import times
-    from mpsearch.steps.timeline import timeline
+    from mpsearch.steps.timeline import timelines
 
-    plan, table_ = found.plan, found.table
-    lines = [timeline(found.record.space, found.flow, table_, batch=batch, threads=threads)
-             for batch in plan.batches for threads in plan.threads]
-    written, parts = _exported(table_, export)
-    said = [*(f"{table_.provider} does not offer it: {why}" for why in found.refused), *parts]
-    grids: list[Grid | str] = []
-    for line in lines:
-        grids += [times.times(line), *times.findings(line, packed=table_.packed)]
-    kept = (f"{found.new} times measured anew; {table_.device} has {len(table_.rows)} "
-            f"({table_.provider}, {table_.cpu})")
-    data = {"device": table_.device, "provider": table_.provider, "cpu": table_.cpu,
-            "origin": table_.origin, "versions": table_.versions, "rows": len(table_.rows),
-            "new": found.new, "refused": list(found.refused), "files": written,
-            "profiles": [times.data(line, packed=table_.packed) for line in lines]}
-    return data, as_json, [*grids, *said, kept]
+    lines, files = timelines(found), _exported(found.table, export)
+    data = {**times.about(found.table), "new": found.new, "refused": list(found.refused),
+            "profiles": [times.data(line, packed=found.table.packed) for line in lines],
+            "files": files}
+    said = [*(f"{found.table.provider} does not offer it: {why}" for why in found.refused),
+            *(f"wrote {name}" for name in files),
+            f"{found.new} times measured anew; {times.summary(found.table)}"]
+    return data, as_json, [*times.told(lines, packed=found.table.packed), *said]
 
 
-def imported(table_: MachineTable, export: Path | None, *,
+def imported(read: MachineTable, export: Path | None, *,
              as_json: bool) -> tuple[dict[str, Any], bool, Tables]:
     """What `profile --import` prints."""
-    written, parts = _exported(table_, export)
-    data = {"device": table_.device, "provider": table_.provider, "cpu": table_.cpu,
-            "rows": len(table_.rows), "files": written}
-    told = (f"imported {len(table_.rows)} times of {table_.device} ({table_.provider}, "
-            f"{table_.cpu})")
-    return data, as_json, [told, *parts]
+    from mpsearch.report import times
+
+    files = _exported(read, export)
+    return {**times.about(read), "files": files}, as_json, [
+        f"imported: {times.summary(read)}", *(f"wrote {name}" for name in files)]
 
 
-def _exported(table_: MachineTable, export: Path | None) -> tuple[list[str], list[str]]:
+def _exported(read: MachineTable, export: Path | None) -> list[str]:
     if export is None:
-        return [], []
+        return []
     from mpsearch.core.machine_csv import export_table
 
-    export_table(table_, export)
-    return [str(export)], [f"wrote {export}"]
+    export_table(read, export)
+    return [str(export)]
 
 
 def write_result(result: Result, output: Path) -> list[Path]:
@@ -217,6 +209,8 @@ def _pictures(shown: T, stem: Path, draw: Callable[[T, Path], list[Path]]) -> li
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
     """What `allocate` prints with ``--json``."""
+    from mpsearch.steps.timeline import truths
+
     policy, selection = result.policy, result.allocation.selection
     budgets = [{"budget": str(row.budget), "metric": row.budget.metric,
                 "requested": row.budget.limit, "achieved": row.achieved,
@@ -230,13 +224,15 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
             "prediction": io.to_data(policy.prediction) if policy.prediction else None,
             "verification": policy.provenance["verification"],
             "layers": {name: str(scheme) for name, scheme in policy.layers.items()},
-            "device": policy.provenance["device"], "truths": _truths(result),
+            "device": policy.provenance["device"], "truths": truths(result.allocation),
             "measured_units": measured.new_units, "files": [str(path) for path in files],
             "notes": list(measured.record.notes)}
 
 
 def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     """Budgets, outcome, comparison with uniform, and the files that were written."""
+    from mpsearch.steps.timeline import truths
+
     allocation = result.allocation
     outcome = table.Outcome(totals=result.policy.totals, bound=allocation.selection.bound,
                             status=allocation.selection.status, unit=allocation.losses.unit,
@@ -244,7 +240,7 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     parts: list[Grid | str] = [table.budgets(_achieved(result)), prices.prices(allocation.prices()),
                                table.outcome(outcome),
                                *prices.caveats(result.policy.provenance["allocator"]),
-                               *_truths(result)]
+                               *truths(result.allocation)]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
                     if c.against}
@@ -267,18 +263,6 @@ def _achieved(result: Result) -> list[table.BudgetRow]:
         budget=rows[0].budget, achieved=max(row.shown(row.table.total(choice)) for row in rows),
         floor=max(row.floor for row in rows), ceiling=max(row.ceiling for row in rows))
         for rows in found.values()]
-
-
-def _truths(result: Result) -> list[str]:
-    """Where a budget that is a latency alone decides nothing, a line that says so."""
-    costing = result.allocation.measured.costing
-    asked = {row.budget.metric for row in result.allocation.budgets}
-    if costing is None or costing.machine is None or asked != {"latency_ms"}:
-        return []
-    from mpsearch.report import times
-
-    same, several = costing.undecided()
-    return [times.undecided(same, several, costing.machine.table.device)] if same else []
 
 
 def _verdict(result: Result) -> str:

@@ -22,7 +22,7 @@ def find_flow(program: Program, shapes: Shapes, args: tuple[Tensor, ...],
     """Run *program* on a few samples of *args* and note its operations and its tensors' lives.
 
     *weight_shapes* are those of the layers' weights, output channels first. What depends on the
-    parameters alone is left out: it can be computed once. So is what moves no number: a view takes
+    parameters alone is left out, but for layers: it can be computed once. So is what moves no number: a view takes
     time (of whoever dispatches it) and no memory.
     """
     batch = program.traced.batch or 2
@@ -38,7 +38,7 @@ def find_flow(program: Program, shapes: Shapes, args: tuple[Tensor, ...],
         before = {source: env[source] for source in node.all_input_nodes if source in env}
         kept: Env = {}
         program.advance(env, place, place + 1, keep=kept)
-        if node.op != "call_function" or node.name in fixed:
+        if node.op != "call_function" or (node.name in fixed and node not in program.sites):
             continue
         value = kept[node]
         view = storage.made(node, value, before, len(steps))

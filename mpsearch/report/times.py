@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mpsearch.core.machine import NOISE
+from mpsearch.core.machine import NOISE, MachineTable
 from mpsearch.cost.bounds import Bound, Limits
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import NOTHING, number, percent
@@ -87,6 +87,26 @@ def times(line: Timeline) -> Grid:
              f"thread{'s' if line.threads > 1 else ''} (share of {number(line.fastest)} ms, each "
              "layer in its fastest scheme)")
     return Grid(title=title, columns=columns, rows=tuple(rows))
+
+
+def told(lines: Sequence[Timeline], *, packed: bool) -> list[Grid | str]:
+    """A table for each of *lines*, and below it what follows from it."""
+    found: list[Grid | str] = []
+    for line in lines:
+        found += [times(line), *findings(line, packed=packed)]
+    return found
+
+
+def summary(table: MachineTable) -> str:
+    """One line on a table."""
+    return (f"{table.device} has {len(table.rows)} times ({table.origin}; {table.provider}, "
+            f"{table.cpu})")
+
+
+def about(table: MachineTable) -> dict[str, Any]:
+    """What a table is about, as plain data."""
+    return {"device": table.device, "provider": table.provider, "cpu": table.cpu,
+            "origin": table.origin, "versions": dict(table.versions), "rows": len(table.rows)}
 
 
 def data(line: Timeline, *, packed: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -139,6 +139,10 @@ def row_of(budget: Budget, measured: Measured) -> Row:
         return Row(budget=budget, table=costs["size"], per=8, offset=record.other_bytes)
     if budget.metric == "bops":
         return Row(budget=budget, table=costs["bops"], per=1, offset=0)
+    return _row_of_a_run(budget, measured, costs)
+
+
+def _row_of_a_run(budget: Budget, measured: Measured, costs: Mapping[str, ScoreTable]) -> Row:
     known = require_flow(measured.costing, budget)
     if budget.metric == "energy_mj":
         return Row(budget=budget, table=costs["energy"], per=PICOJOULES,

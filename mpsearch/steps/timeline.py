@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mpsearch.core.flow import Flow, Piece, Step, own_scheme
 from mpsearch.core.machine import MachineTable
 from mpsearch.core.types import LayerSpec, Scheme, SearchSpace
 from mpsearch.cost.bounds import Bound, bytes_moved, limits_of
 from mpsearch.cost.latency import fused
-from mpsearch.report.times import LayerTime, OtherTime, Timeline
+from mpsearch.report.times import LayerTime, OtherTime, Timeline, undecided
+
+if TYPE_CHECKING:
+    from mpsearch.steps.allocate import Allocation
+    from mpsearch.steps.profile import Profile
 
 
 def timeline(space: SearchSpace, flow: Flow, table: MachineTable, *, batch: int,
@@ -28,6 +33,22 @@ def timeline(space: SearchSpace, flow: Flow, table: MachineTable, *, batch: int,
             milliseconds=reader.other(step, piece) + (before.milliseconds if before else 0.0))
     return Timeline(batch=batch, threads=threads, layers=tuple(layers), limits=reader.limits,
                     others=tuple(sorted(others.values(), key=lambda row: -row.milliseconds)))
+
+
+def timelines(found: Profile) -> list[Timeline]:
+    """One for each batch and number of threads that was profiled."""
+    return [timeline(found.record.space, found.flow, found.table, batch=batch, threads=threads)
+            for batch in found.plan.batches for threads in found.plan.threads]
+
+
+def truths(allocation: Allocation) -> list[str]:
+    """Where a budget that is a latency alone decides nothing, a line that says so."""
+    costing = allocation.measured.costing
+    asked = {row.budget.metric for row in allocation.budgets}
+    if costing is None or costing.machine is None or asked != {"latency_ms"}:
+        return []
+    same, several = costing.undecided()
+    return [undecided(same, several, costing.machine.table.device)] if same else []
 
 
 class _Reader:

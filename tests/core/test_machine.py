@@ -33,7 +33,7 @@ def test_batch_and_threads_are_positive(changed):
 
 
 def test_a_row_twice_is_refused_by_name():
-    with pytest.raises(BadInput, match="two times for linear 1x4.*W4s/channel .batch 1, 1 thread"):
+    with pytest.raises(BadInput, match=r"two times for linear 1x4.*W4s/channel .batch 1, 1 thread"):
         table(timing(), timing(2.0))
     assert len(table(timing(), timing(batch=2), timing(threads=2)).rows) == 3
 

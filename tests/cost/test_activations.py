@@ -76,7 +76,7 @@ def test_a_tensor_that_several_groups_store_in_their_own_way_is_refused(hand):
     shared = replace(hand.flow.tensors[2], readers=(Reader(layer="first", operand="input"),
                                                     Reader(layer="last", operand="input")))
     flow = replace(hand.flow, tensors=(*hand.flow.tensors[:2], shared, hand.flow.tensors[3]))
-    with pytest.raises(Unsupported, match="'gelu', by first, last.*tie them"):
+    with pytest.raises(Unsupported, match=r"'gelu', by first, last.*tie them"):
         live_sets(hand.space, flow)
     widest = {"first": hand.scheme(4, 4), "last": hand.scheme(8, 8)}
     assert peak_bytes(flow, widest) == max(4 * 4 // 8 + 8 * 4, 8 * 4 + 8), "the widest of its codes"

@@ -4,7 +4,7 @@ import pytest
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Scheme
-from mpsearch.cost.energy import HOROWITZ_45NM, EnergyTable, energy
+from mpsearch.cost.energy import HOROWITZ_45NM, EnergyTable, energy, layer_energy
 
 ROUND = EnergyTable(name="r", source="s", macs={"4": 1.0, "8": 2.0}, float_mac=10.0,
                     weight_byte=100.0, activation_byte=1000.0)
@@ -41,12 +41,10 @@ def test_fewer_bits_never_cost_more(hand):
 
 def test_a_table_without_numbers_is_refused():
     with pytest.raises(BadInput, match="positive picojoules"):
-        EnergyTable(name="x", source="", macs={}, float_mac=1, weight_byte=1, activation_byte=1)
+        EnergyTable(name="x", source="", macs={}, float_mac=1, weight_byte=1,
+                    activation_byte=1)
 
 
 def test_a_float_scheme_costs_float(hand):
-    from mpsearch.cost.energy import layer_energy
-
     piece, spec = hand.flow.steps[0].pieces[0], hand.space.layers[0]
-    assert layer_energy(piece, spec, Scheme(), ROUND) == round(
-        32 * 10 + 32 * 4 * 100 + (4 + 8) * 4 * 1000)
+    assert layer_energy(piece, spec, Scheme(), ROUND) == (32 * 10 + 32 * 4 * 100 + (4 + 8) * 4 * 1000)

@@ -50,7 +50,7 @@ def test_a_table_with_holes_is_refused_and_the_hole_named(hand):
                 each for each in table.rows if each is not row)))
         assert f"{row.operation} {row.shape} at {row.scheme}" in str(caught.value)
         assert "'box'" in str(caught.value)
-    with pytest.raises(Unsupported, match="batch 2, 1 thread.* and 7 more"):
+    with pytest.raises(Unsupported, match=r"batch 2, 1 thread.* and 7 more"):
         latency(hand.space, hand.flow, table, batch=2)
 
 

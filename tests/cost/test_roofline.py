@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mpsearch.core.errors import BadInput, UnknownName
+from mpsearch.core.formats.trellis import TrellisFormat
 from mpsearch.core.types import Scheme
 from mpsearch.cost.devices import shipped
 from mpsearch.cost.latency import latency
@@ -68,7 +69,7 @@ def test_the_far_memory_serves_what_the_near_one_cannot_hold(hand):
 
 def test_every_shipped_device_has_times_for_everything(hand, device):
     found = latency(hand.space, hand.flow, predict(device, hand.space, hand.flow))
-    assert all(0 < value for row in found.table.values for value in row)
+    assert all(value > 0 for row in found.table.values for value in row)
     for row in found.table.values:
         assert row[0] <= row[1], "four bits are not slower than eight"
 
@@ -98,7 +99,7 @@ def test_the_rate_is_that_of_the_narrowest_width_that_holds_the_operands():
 
 
 def test_an_unknown_device_is_named_with_those_there_are():
-    with pytest.raises(UnknownName, match="unknown device 'zen9': choose one of .*h200"):
+    with pytest.raises(UnknownName, match=r"unknown device 'zen9': choose one of .*h200"):
         load_profile("zen9")
 
 
@@ -112,7 +113,7 @@ def test_an_unknown_device_is_named_with_those_there_are():
     ("float = true", "bits = 8, float = true", "either bits or float"),
     ("float = true", "bits = 8", "need a peak with float = true"),
     ("gbytes = 1", "gbytes = 1, bytes = 10", "a memory without bytes"),
-    (", source = \"x\" }]\nmemory", " }]\nmemory", "no key 'source'"),
+    (', source = "x" }]\nmemory', " }]\nmemory", "no key 'source'"),
     ("peak = [", "peak = [1, ", "no table of keys"),
     ("title", "[title", "cannot read the device"),
 ])
@@ -141,8 +142,6 @@ def test_a_file_may_bring_its_own_energy(tmp_path):
 
 
 def test_formats_that_are_decoded_compute_in_float(hand):
-    from mpsearch.core.formats.trellis import TrellisFormat
-
     decoded = Scheme(weight=TrellisFormat(bits=2), input=hand.menu[1].input)
     assert TrellisFormat.DECODED
     space = replace(hand.space, groups=tuple(replace(group, schemes=(decoded,))
