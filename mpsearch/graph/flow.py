@@ -22,8 +22,8 @@ def find_flow(program: Program, shapes: Shapes, args: tuple[Tensor, ...],
     """Run *program* on a few samples of *args* and note its operations and its tensors' lives.
 
     *weight_shapes* are those of the layers' weights, output channels first. What depends on the
-    parameters alone is left out, but for layers: it can be computed once. So is what moves no number: a view takes
-    time (of whoever dispatches it) and no memory.
+    parameters alone is left out, but for layers: it can be computed once. A view takes time (of
+    whoever dispatches it) and no memory.
     """
     batch = program.traced.batch or 2
     env = program.start(repeat(args, batch))

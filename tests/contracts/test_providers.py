@@ -49,8 +49,7 @@ def test_what_is_offered_runs_again_and_again_and_leaves_no_trace(provider, offe
         for place, _, scheme in offered:
             try:
                 offer = provider.offer(place, scheme)
-            except Unsupported as error:
-                assert "\n" not in str(error)
+            except Unsupported:
                 continue
             runs = [offer.make() for _ in range(2)]
             weights = None if place.weight is None else place.weight.clone()

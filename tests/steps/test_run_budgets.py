@@ -6,11 +6,13 @@ import pytest
 
 from mpsearch import api
 from mpsearch.core.errors import Infeasible
-from mpsearch.core.flow import Reader
+from mpsearch.core.flow import Flow, Reader
 from mpsearch.core.machine import MachineTable, Timing
 from mpsearch.core.types import OPERANDS, Policy
 from mpsearch.steps.devices import FLOWS, save_table
 from mpsearch.steps.explain import explain
+from mpsearch.steps.surfaces import surface_of
+from mpsearch.steps.timeline import truths
 from mpsearch.workspace import Workspace
 
 OPTIONS = {"calibration_samples": 8, "batch_size": 8, "estimator": "output_error",
@@ -126,16 +128,16 @@ def test_a_peak_of_many_places_is_one_budget(answer, place):
     """Residuals in float hide what quantization saves: without them every block has its limit."""
     work = Workspace(place)
     study = answer("1s").allocation.measured.key
-    from mpsearch.core.flow import Flow
-
     flow = work.load(FLOWS, study, Flow)
     bare = replace(flow, tensors=tuple(
         replace(each, readers=each.readers or (Reader(layer="head", operand="input"),),
                 floating=False) for each in flow.tensors))
     work.save(FLOWS, study, bare)
     try:
-        rows = answer("1GiB-activations").allocation.budgets
-        limit = int(max(row.ceiling for row in rows) * 0.6)
+        sets = answer("1s").allocation.measured.costing.live
+        least, most = (max(each.fixed + sum(map(end, each.table.values)) for each in sets) / 8
+                       for end in (min, max))
+        limit = int((least + most) / 2)
         result = answer(f"{limit}B-activations", "6bpw")
         several = [row for row in result.allocation.budgets if row.place]
         assert len(several) > 1
@@ -160,8 +162,6 @@ def test_show_finds_the_prices_of_a_latency_again(answer, place):
 
 
 def test_a_latency_that_decides_nothing_says_so(answer):
-    from mpsearch.steps.timeline import truths
-
     same = truths(answer("1s", device="even").allocation)
     assert len(same) == 1
     assert "every scheme takes the same time" in same[0]
@@ -183,8 +183,6 @@ def test_a_front_over_latency_falls_from_the_floor_to_the_ceiling(place):
 
 
 def test_two_kinds_of_budget_draw_both_axes(answer):
-    from mpsearch.steps.surfaces import surface_of
-
     row, = answer("1s").allocation.budgets
     result = answer(f"{(row.floor + row.ceiling) / 2!r}ms", "6bpw")
     surface = surface_of(result.allocation, "m", points=3)
