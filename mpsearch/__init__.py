@@ -9,7 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpsearch.api import FrontPlan, Request, Result, allocate, apply, evaluate, measure, pareto
+    from mpsearch.api import (
+        FrontPlan,
+        ProfilePlan,
+        Request,
+        Result,
+        allocate,
+        apply,
+        evaluate,
+        import_device,
+        measure,
+        pareto,
+        profile,
+    )
     from mpsearch.core.budget import Budget
     from mpsearch.core.errors import (
         BadInput,
@@ -24,16 +36,19 @@ if TYPE_CHECKING:
 _PLACES = {
     "BadInput": "core.errors", "Budget": "core.budget", "Evaluation": "core.types",
     "FrontPlan": "api", "Infeasible": "core.errors", "IntFormat": "core.formats",
-    "MpsearchError": "core.errors", "Policy": "core.types", "Request": "api", "Result": "api",
+    "MpsearchError": "core.errors", "Policy": "core.types", "ProfilePlan": "api", "Request": "api",
+    "Result": "api",
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
-    "apply": "api", "evaluate": "api", "measure": "api", "pareto": "api",
+    "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pareto": "api",
+    "profile": "api",
 }
 
 __all__ = [
     "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
-    "Policy", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace", "UnknownName",
-    "Unsupported", "allocate", "apply", "evaluate", "measure", "pareto",
+    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace",
+    "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
+    "pareto", "profile",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -30,7 +30,8 @@ class Machine:
         """What a policy's provenance says of it."""
         return {"name": self.table.device, "provider": self.table.provider,
                 "origin": self.table.origin, "cpu": self.table.cpu, "batch": self.batch,
-                "threads": self.threads, "versions": dict(self.table.versions), "table": self.key}
+                "threads": self.threads, "versions": dict(self.table.versions), "table": self.key,
+                "energy": self.energy and asdict(self.energy)}
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: what is summed is kept

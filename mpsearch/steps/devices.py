@@ -13,6 +13,7 @@ from mpsearch.core.flow import Flow
 from mpsearch.core.machine import MachineTable
 from mpsearch.core.types import SearchSpace
 from mpsearch.cost.devices import shipped
+from mpsearch.cost.energy import EnergyTable
 from mpsearch.cost.profiles import load_profile
 from mpsearch.cost.roofline import predict
 from mpsearch.steps.costing import Costing, Machine
@@ -139,8 +140,9 @@ def costing_again(workspace: Workspace, study: str, record: StudyRecord,
         return Costing(space=record.space, flow=flow)
     try:
         key, batch, threads = str(device["table"]), int(device["batch"]), int(device["threads"])
-    except (KeyError, TypeError, ValueError):
+        energy = EnergyTable(**device["energy"]) if device.get("energy") else None
+    except (KeyError, TypeError, ValueError, BadInput):
         return None
     table = workspace.load(MACHINES, key, MachineTable)
     return None if table is None else Costing(space=record.space, flow=flow, machine=Machine(
-        table=table, key=key, batch=batch, threads=threads))
+        table=table, key=key, batch=batch, threads=threads, energy=energy))

@@ -160,6 +160,7 @@ class _Timer:
             return
         import torch
 
+        self._session.captured  # noqa: B018 - what is captured in inference mode stays in it
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:

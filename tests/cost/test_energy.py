@@ -47,4 +47,5 @@ def test_a_table_without_numbers_is_refused():
 
 def test_a_float_scheme_costs_float(hand):
     piece, spec = hand.flow.steps[0].pieces[0], hand.space.layers[0]
-    assert layer_energy(piece, spec, Scheme(), ROUND) == (32 * 10 + 32 * 4 * 100 + (4 + 8) * 4 * 1000)
+    assert layer_energy(piece, spec, Scheme(), ROUND) == (
+        32 * 10 + 32 * 4 * 100 + (4 + 8) * 4 * 1000)

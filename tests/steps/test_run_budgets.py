@@ -189,3 +189,36 @@ def test_two_kinds_of_budget_draw_both_axes(answer):
     assert surface.labels == ("ms", "bits per weight")
     assert surface.chosen.x == pytest.approx(result.policy.totals.latency_ms)
     assert surface.limits[0] == pytest.approx((row.floor + row.ceiling) / 2)
+
+
+def test_a_tolerance_may_make_time_small(answer):
+    free = answer("1s").policy.totals.latency_ms
+    result = answer(tolerance="3kl", minimise="latency")
+    totals, first = result.policy.totals, result.allocation.budgets[0]
+    assert totals.latency_ms < free
+    assert first.budget.metric == "latency_ms"
+    assert first.budget.limit == totals.latency_ms, "its first budget is what it takes"
+    assert result.allocation.tolerated.minimised == "latency"
+
+
+def test_a_device_of_ones_own_with_its_energy_is_remembered(answer, place):
+    (place / "mine.toml").write_text("""
+title = "mine"
+float_bits = 32
+overhead = { us = 1, source = "estimate: x" }
+peak = [{ float = true, gops = 1, source = "estimate: x" }]
+memory = [{ name = "m", gbytes = 1, source = "estimate: x" }]
+[energy]
+source = "mine"
+macs = { 8 = 1.0 }
+float_mac = 2
+weight_byte = 3
+activation_byte = 4
+""")
+    row, = answer("1J", device=str(place / "mine.toml")).allocation.budgets
+    result = answer(f"{(row.floor + row.ceiling) / 2!r}mJ", device=str(place / "mine.toml"))
+    assert result.policy.provenance["energy"] == "mine"
+    result.policy.save(str(place / "mine.json"))
+    found = explain(Policy.load(str(place / "mine.json")), Workspace(place))
+    assert found.prices == result.allocation.prices()
+    assert found.prices[0].per == "mJ"
