@@ -136,15 +136,17 @@ def findings(line: Timeline, *, packed: bool) -> list[str]:
     several = [row for row in line.layers if len(row.times) > 1]
     if same:
         found.append(f"in {len(same)} of {len(several)} layers with a choice every scheme takes "
-                     "the same time within 5 %: there fewer bits buy memory, not time")
+                     f"the same time within {100 * NOISE:g} %: there fewer bits buy memory, not "
+                     "time")
     return found
 
 
 def undecided(same: int, several: int, device: str) -> str:
     """What to say of an allocation whose only budget is a latency, where bits buy no time."""
-    return (f"on {device} every scheme takes the same time, within 5 %, in {same} of {several} "
-            "groups of layers with a choice: fewer bits buy nothing there, and the budget leaves "
-            "them at the scheme of least loss; add a budget on size, such as 4.5bpw")
+    return (f"on {device} every scheme takes the same time, within {100 * NOISE:g} %, in {same} of "
+            f"{several} groups of layers with a choice: fewer bits buy nothing there, and the "
+            "budget leaves them at the scheme of least loss; add a budget on size, such as 4.5bpw")
+
 
 
 def _layers(names: Sequence[str], line: Timeline) -> str:
