@@ -13,7 +13,7 @@ from mpsearch.steps.capture import Captured
 from mpsearch.steps.places import find_places
 from mpsearch.steps.record import StudyRecord
 
-NAMES = ["chain", "residual", "attention", "sdpa", "sdpa_gqa", "language", "writes"]
+NAMES = ["residual", "sdpa", "sdpa_gqa", "language"]
 TOKEN = IntFormat(bits=4, granularity="token")
 STATIC = IntFormat(bits=8, granularity="tensor", symmetric=False)
 SCHEMES = (Scheme(weight=IntFormat(bits=4), input=TOKEN, other=TOKEN),
