@@ -40,7 +40,8 @@ class ProfilePlan:
     """What to time: by which *provider*, under which *device* name, for which batches and threads.
 
     Raises:
-        BadInput: no batch or number of threads, or one that is not positive; no round.
+        BadInput: no batch or number of threads, or one that is not positive; no round; a name with
+            settings.
     """
 
     provider: str = "simulated"
@@ -57,6 +58,9 @@ class ProfilePlan:
         if self.rounds < 1:
             raise BadInput(f"times are taken in at least 1 round, not {self.rounds}")
         plugins.require("provider", plugins.base_name(self.provider))
+        if DeviceRef.parse(self.device) != DeviceRef(name=self.device):
+            raise BadInput(f"times cannot be kept under '{self.device}': give a name without "
+                           "settings and outer blanks")
 
     @classmethod
     def of(cls, provider: str, device: str | None, batches: Sequence[int],

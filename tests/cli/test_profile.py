@@ -129,6 +129,7 @@ def test_a_front_over_latency(user, tool, mine):
     (("pareto", "--over", "latency", "--device", "zen5", "-b", "4bpw"), "give 4bpw as ms"),
     (("profile", "--provider", "magic"), "unknown provider 'magic'"),
     (("profile", "--batch", "0"), "positive whole numbers"),
+    (("profile", "--device", "host(batch=2)"), "without settings"),
     (("profile", "--rounds", "0"), "at least 1 round"),
     (("profile", "--import", "none.csv"), "cannot read none.csv"),
 ])
