@@ -129,7 +129,7 @@ def findings(line: Timeline, *, packed: bool) -> list[str]:
         found.append(
             f"the machine reaches {line.limits.gops:.3g} GFLOPS and {line.limits.gbytes:.3g} GB/s: "
             f"{_layers(slow, line)} bandwidth-bound"
-            + (", where fewer bits to read save time" if slow and packed else "")
+            + (", where fewer bits to read can save time" if slow and packed else "")
             + f"; {_layers(line.bound_by('compute'), line)} compute-bound, "
             f"{_layers(line.bound_by('overhead'), line)} mostly overhead")
     same = [row.layer for row in line.layers if row.undecided]

@@ -37,7 +37,7 @@ def test_nothing_timed_is_a_table_of_dashes():
 
 def test_findings_name_what_is_bound_by_memory_and_where_bits_buy_nothing():
     first, second = findings(LINE, packed=True)
-    assert "1 of 2 layers (fast) is bandwidth-bound, where fewer bits to read save time" in first
+    assert "1 of 2 layers (fast) is bandwidth-bound, where fewer bits to read can save time" in first
     assert "1 of 2 layers (same) is compute-bound" in first
     assert "0 of 2 layers are mostly overhead" in first
     assert second.startswith("in 1 of 2 layers with a choice every scheme takes the same time")
