@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpsearch.api import (
         FrontPlan,
+        ProfilePlan,
         Request,
         Result,
         allocate,
         apply,
         evaluate,
+        import_device,
         measure,
         pack,
         pareto,
+        profile,
         run_packed,
         unpack,
     )
@@ -36,18 +39,19 @@ if TYPE_CHECKING:
 _PLACES = {
     "BadInput": "core.errors", "Budget": "core.budget", "Evaluation": "core.types",
     "FrontPlan": "api", "Infeasible": "core.errors", "IntFormat": "core.formats",
-    "MpsearchError": "core.errors", "Policy": "core.types", "Request": "api", "Result": "api",
+    "MpsearchError": "core.errors", "Policy": "core.types", "ProfilePlan": "api", "Request": "api",
+    "Result": "api",
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
-    "apply": "api", "evaluate": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "run_packed": "api", "unpack": "api",
+    "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api", "unpack": "api",
 }
 
 __all__ = [
     "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
-    "Policy", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace", "UnknownName",
-    "Unsupported", "allocate", "apply", "evaluate", "measure", "pack", "pareto",
-    "run_packed", "unpack",
+    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace",
+    "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
+    "pack", "pareto", "profile", "run_packed", "unpack",
 ]
 
 

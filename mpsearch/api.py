@@ -12,6 +12,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Evaluation, Policy
 from mpsearch.steps import allocate as allocating
 from mpsearch.steps import measure as measuring
+from mpsearch.steps.devices import HOST, device_for
 from mpsearch.steps.limits import require_budgets, rows
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.objective import DEFAULT_OBJECTIVE, ROBUST, require_objective
@@ -29,11 +30,13 @@ from mpsearch.workspace import DEFAULT, Workspace
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from mpsearch.core.machine import MachineTable
     from mpsearch.packed.writing import Written
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
     from mpsearch.steps.fronts import FrontPlan
     from mpsearch.steps.pack import Packing
+    from mpsearch.steps.profile import Profile, ProfilePlan
     from mpsearch.steps.tolerance import Wanted
     from mpsearch.steps.unpack import PackedRun
     from mpsearch.steps.verify import Verification
@@ -76,20 +79,23 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
              tolerance: str | None = None, minimise: str = "size", judge: str = "calibration",
              estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp",
              objective: str = DEFAULT_OBJECTIVE, verify: bool = True, keep: bool = False,
-             calibration_policies: int = DEFAULT_POLICIES,
+             calibration_policies: int = DEFAULT_POLICIES, device: str | None = None,
              workspace: str = DEFAULT, progress: ProgressBar = silent,
              **options: Any) -> Result:
     """Find the policy of least predicted loss within *budget*, and check it against uniform.
 
-    *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, or several of them. With a *tolerance*
-    (``"0.01"`` or ``"1%"`` of top-1, ``"0.05kl"`` nats) it is instead the policy of least
-    *minimise* (``"size"`` or ``"bops"``) whose loss, measured on the *judge* samples, stays within
-    it; budgets still hold. *objective* is ``"additive"``, ``"interactions"`` (scores that know
-    them) or ``"robust"`` (against the noise of the scores). With *verify* the policy and every
-    uniform one of the same budget run on held-out data; a uniform one that is better beyond noise
-    is returned instead, unless *keep*. Before that, *calibration_policies* of the front run on the
-    calibration data, so that the policy says what KL and accuracy loss its score stands for; 0
-    does without. *model* and *options* are those of `measure`.
+    *budget* is ``"4.5bpw"``, ``"12MiB"``, ``"5GBOPs"``, ``"8ms"``, ``"3mJ"``,
+    ``"2MiB-activations"``, or several of them. A latency counts on *device*: a table that `profile`
+    measured or imported, by default that of this machine, or a profile that predicts one
+    (``"zen5"``; ``"host(batch=8,threads=2)"``). With a *tolerance* (``"0.01"`` or ``"1%"`` of
+    top-1, ``"0.05kl"`` nats) it is instead the policy of least *minimise* (``"size"``, ``"bops"``,
+    ``"latency"`` or ``"energy"``) whose loss, measured on the *judge* samples, stays within it;
+    budgets still hold. *objective* is ``"additive"``, ``"interactions"`` (scores that know them) or
+    ``"robust"`` (against the noise of the scores). With *verify* the policy and every uniform one
+    of the same budget run on held-out data; a uniform one that is better beyond noise is returned
+    instead, unless *keep*. Before that, *calibration_policies* of the front run on the calibration
+    data, so that the policy says what KL and accuracy loss its score stands for; 0 does without.
+    *model* and *options* are those of `measure`.
 
     Raises:
         BadInput: anything about the inputs that cannot be used.
@@ -102,10 +108,14 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
     require_objective(objective)
     estimator = plugins.canonical("estimator", estimator)
     plugins.require("allocator", allocator)
+    if wanted is not None and minimise == "latency":
+        device = device or HOST
+    device = device_for(budgets, device, Workspace(workspace))
     session = open_session(model, Workspace(workspace), options)
     if verify or wanted:
         measuring.require_data(session, [estimator])
     measured = measuring.measure(session, [estimator], progress, samples=objective == ROBUST,
+                                 device=device,
                                  check=lambda known: _require_together(budgets, known))
     if wanted is None:
         allocation = allocating.allocate(measured, estimator, budgets, allocator, objective)
@@ -164,24 +174,69 @@ def _verified(session: Session, allocation: allocating.Allocation, progress: Pro
         surface=surface_of(allocation, session.request.model))
 
 
+def profile(model: str | nn.Module | None = None, *, plan: ProfilePlan | None = None,
+            workspace: str = DEFAULT, progress: ProgressBar = silent, **options: Any) -> Profile:
+    """Time every layer under every scheme of the space on this machine, and the rest of the graph.
+
+    *plan* names the provider that runs them, the device's name, batches and threads. *model* and
+    *options* are those of `measure`. What was timed on this processor with these versions is not
+    timed again.
+
+    Raises:
+        BadInput: anything about the model, data, space or plan that cannot be used.
+    """
+    from mpsearch.steps.profile import ProfilePlan
+    from mpsearch.steps.profile import profile as run
+
+    return run(open_session(model, Workspace(workspace), options), plan or ProfilePlan(), progress)
+
+
+def import_device(path: str, device: str | None = None, *, workspace: str = DEFAULT,
+                  ) -> MachineTable:
+    """Read a table of times (CSV, as `mpsearch profile --export` writes it) into *workspace*.
+
+    Budgets in milliseconds may then count on it by its name, *device* or else the file's own.
+
+    Raises:
+        BadInput: the file is no such table, or its name is that of a shipped device or is no name.
+    """
+    from mpsearch.core.machine_csv import import_table
+    from mpsearch.cost.devices import shipped
+    from mpsearch.steps.devices import DeviceRef, save_table
+
+    table = import_table(path, device)
+    if table.device in shipped():
+        raise BadInput(f"a table cannot go by the name '{table.device}', which is that of a "
+                       "shipped device: give another --device")
+    if DeviceRef.parse(table.device) != DeviceRef(name=table.device):
+        raise BadInput(f"a table cannot go by the name '{table.device}': give a --device without "
+                       "settings and outer blanks")
+    save_table(Workspace(workspace), table)
+    return table
+
+
 def pareto(model: str | nn.Module | None = None, *, plan: FrontPlan | None = None,
-           estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", workspace: str = DEFAULT,
-           progress: ProgressBar = silent, **options: Any) -> Front:
+           estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp", device: str | None = None,
+           workspace: str = DEFAULT, progress: ProgressBar = silent, **options: Any) -> Front:
     """Sweep the budget from the floor of the space to its ceiling, and measure a few points.
 
     *model* and *options* are those of `measure`; *plan* says how many budgets are solved and
-    measured.
+    measured, and over what. A front over latency is of *device*, as `allocate` takes it.
     """
     from mpsearch.steps.curve import Curve
     from mpsearch.steps.fronts import FrontPlan, sweep
 
     plugins.require("allocator", allocator)
     estimator = plugins.canonical("estimator", estimator)
-    session = open_session(model, Workspace(workspace), options)
-    measured = measuring.measure(session, [estimator], progress)
+    plan, place = plan or FrontPlan(), Workspace(workspace)
+    if plan.over == "latency":
+        device = device or HOST
+    device = device_for(plan.budgets, device, place)
+    session = open_session(model, place, options)
+    measured = measuring.measure(session, [estimator], progress, device=device)
     curve = Curve(measured=measured, estimator=estimator, allocator=allocator,
-                  workspace=session.workspace)
-    return sweep(session, curve, plan or FrontPlan(), progress)
+                  workspace=session.workspace, over=plan.over)
+    return sweep(session, curve, plan, progress)
 
 
 def apply(policy: Policy, model: str | nn.Module | None = None, *,
@@ -302,8 +357,13 @@ def __getattr__(name: str) -> Any:
         from mpsearch.steps.fronts import FrontPlan
 
         return FrontPlan
+    if name == "ProfilePlan":
+        from mpsearch.steps.profile import ProfilePlan
+
+        return ProfilePlan
     raise AttributeError(f"module 'mpsearch.api' has no attribute '{name}'")
 
 
-__all__ = ["FrontPlan", "Request", "Result", "allocate", "apply", "evaluate",
-           "evaluate_and_pack", "measure", "pack", "pareto", "run_packed", "unpack"]
+__all__ = ["FrontPlan", "ProfilePlan", "Request", "Result", "allocate", "apply", "evaluate",
+           "evaluate_and_pack", "import_device", "measure", "pack", "pareto", "profile",
+           "run_packed", "unpack"]

@@ -52,6 +52,10 @@ SEED = click.option("--seed", default=0, help="Seed of everything that is drawn.
 MEMORY = click.option("--memory", default="2GiB",
                       help="Activations that an estimator may hold at a time, as 2GiB.",
                       callback=lambda _context, _option, text: shell.parse_bytes(text))
+DEVICE = click.option(
+    "--device", metavar="NAME", help="Device that a latency counts on: a table that profile made "
+    "or imported (host by default), or a shipped profile such as zen5, h200; with batch and "
+    "threads as host(batch=8,threads=2).")
 JOBS = click.option("--jobs", "-j", default=1,
                     help="Processes that score layers side by side; each loads the model.")
 WORKSPACE = click.option("--workspace", default=DEFAULT, metavar="PATH",
@@ -114,11 +118,12 @@ def measure(*, model: str | None, estimator: tuple[str, ...], jobs: int, as_json
 
 @app.command()
 @options(
-    budgets("4.5bpw, 3.2MiB, 5GBOPs; repeat for several."),
+    budgets("4.5bpw, 3.2MiB, 5GBOPs, 8ms, 3mJ, 2MiB-activations; repeat for several."),
+    DEVICE,
     click.option("--tolerance", "-t", metavar="LOSS", help="The smallest policy that loses no "
                  "more than this, measured: 0.01 or 1% of top-1, 0.05kl nats. Budgets still hold."),
     click.option("--minimise", default="size",
-                 help="What --tolerance makes small: size or bops."),
+                 help="What --tolerance makes small: size, bops, latency or energy."),
     click.option("--judge", default="calibration",
                  help="Samples that decide on --tolerance: calibration or evaluation."),
     MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, ALLOCATOR,
@@ -152,9 +157,50 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
 
 @app.command()
 @options(
+    MODEL, WEIGHTS, DATA, SPACE,
+    click.option("--provider", default="simulated",
+                 help=f"What runs the layers: {', '.join(BUILTIN['provider'])}."),
+    click.option("--device", metavar="NAME", help="Name to keep the times under (host, or what an "
+                 "imported file says); that of a shipped device shows what is predicted for it."),
+    click.option("--batch", "batches", type=int, multiple=True, default=[1],
+                 help="Samples at once; repeat for several."),
+    click.option("--threads", type=int, multiple=True, default=[1],
+                 help="Threads; repeat for several."),
+    click.option("--rounds", default=8, help="Rounds of short slices, of which the shortest "
+                 "counts."),
+    click.option("--export", type=_PATH, metavar="FILE.csv", help="Write the table as CSV."),
+    click.option("--import", "imported", type=_PATH, metavar="FILE.csv",
+                 help="Read a table instead of timing anything."),
+    CALIBRATION, BATCH_SIZE, SEED, WORKSPACE, JSON)
+def profile(*, model: str | None, provider: str, device: str | None, batches: tuple[int, ...],
+            threads: tuple[int, ...], rounds: int, export: Path | None, imported: Path | None,
+            as_json: bool, **asked: Any) -> None:
+    """Time every layer under every scheme, for budgets in milliseconds.
+
+    The rest of the graph (norms, activation functions, data movement) is timed too. What this
+    machine was timed on before is not timed again.
+    """
+    from mpsearch import api
+    from mpsearch.steps.progress import bar
+
+    if export is not None:
+        require_writable(export)
+    if imported is not None:
+        table = api.import_device(str(imported), device, workspace=asked["workspace"])
+        shell.answer(*shell.imported(table, export, as_json=as_json))
+        return
+    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds)
+    found = api.profile(model or DEFAULT_MODEL, plan=plan, progress=bar, **asked)
+    shell.notes(found.record.notes)
+    shell.answer(*shell.profiled(found, export, as_json=as_json))
+
+
+@app.command()
+@options(
     MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, ALLOCATOR,
-    budgets("Bits per weight to measure (as 4.5bpw); repeat. By default a handful between floor "
-            "and ceiling."),
+    budgets("Bits per weight to measure (as 4.5bpw), or times with --over latency; repeat. By "
+            "default a handful between floor and ceiling."),
+    click.option("--over", default="size", help="What the budget is on: size or latency."), DEVICE,
     click.option("--points", default=25, help="Budgets solved along the curve."),
     click.option("--measure/--no-measure", "measured", default=True,
                  help="Run a handful of policies and the uniform ones on held-out data."),
@@ -162,7 +208,7 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
                  help="Draw the front. By default it is drawn where policies were measured."),
     CALIBRATION, EVALUATION, BATCH_SIZE, SEED, MEMORY, JOBS, WORKSPACE, output("pareto.json"),
     JSON)
-def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured: bool,
+def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int, measured: bool,
            picture: bool | None, jobs: int, output: Path, as_json: bool, **asked: Any) -> None:
     """Sweep the budget and draw the front.
 
@@ -175,7 +221,7 @@ def pareto(*, budget: tuple[str, ...], model: str | None, points: int, measured:
     require_writable(output)
     with shell.workers(jobs):
         front = api.pareto(model or DEFAULT_MODEL, progress=bar,
-                           plan=api.FrontPlan.of(points, measured, list(budget)), **asked)
+                           plan=api.FrontPlan.of(points, measured, list(budget), over), **asked)
     shell.notes(front.notes)
     drawn = bool(front.measured) if picture is None else picture
     files = shell.write_front(front, output, picture=drawn)

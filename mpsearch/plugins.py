@@ -85,6 +85,10 @@ BUILTIN: dict[str, dict[str, str]] = {
         "simulated": "mpsearch.backends.simulated:Simulated",
         "integer_only": "mpsearch.backends.integer_only.backend:IntegerOnly",
     },
+    "provider": {
+        "float": "mpsearch.backends.timed_float:FloatTimes",
+        "simulated": "mpsearch.backends.timed_simulated:SimulatedTimes",
+    },
 }
 
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

@@ -264,7 +264,9 @@ class Totals:
     *size_bits* counts the quantisable weights with scales, zero points and padding;
     *bits_per_weight* is that over their number; *file_bytes* adds everything else the model
     stores. *predicted_loss* is the estimator's total, *measured_loss* the mean KL on held-out
-    data.
+    data. Where they are known: *latency_ms* of one batch on the device that the provenance names,
+    *peak_activation_bytes* at the fullest moment of a run on one sample, and *energy_mj* of one
+    sample.
     """
 
     weights: int
@@ -274,6 +276,9 @@ class Totals:
     bops: float
     predicted_loss: float
     measured_loss: float | None = None
+    latency_ms: float | None = None
+    peak_activation_bytes: int | None = None
+    energy_mj: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,14 +129,16 @@ def _predicted_label(front: Front) -> str:
 
 
 def _label_bits(axes: Axes, front: Front, placed: Front) -> None:
-    axes.set_xlabel("bits per weight, scales and padding included")
+    axes.set_xlabel("bits per weight, scales and padding included" if front.over == "size" else
+                    f"milliseconds on {front.device}")
     if placed is front:
         return
     labels = {point.bits_per_weight: point.label for point in placed.measured}
     axes.set_xticks(list(labels), [short(label, 18) for label in labels.values()], rotation=20,
                     ha="right")
     bits = front.measured[0].bits_per_weight
-    axes.set_xlabel(f"policies; all store {bits:.4g} bits per weight")
+    axes.set_xlabel(f"policies; all store {bits:.4g} bits per weight" if front.over == "size" else
+                    f"policies; all take {bits:.4g} ms on {front.device}")
 
 
 def _draw_right_axis(axes: Axes, front: Front, scale: LossAxes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from mpsearch.core import io
@@ -25,6 +25,7 @@ class FrontPoint:
     file_bytes: int
     predicted_loss: float
     label: str = ""
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class MeasuredPoint:
     predicted_loss: float | None = None
     evaluation: Evaluation
     kind: Literal["allocated", "uniform"]
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class LayerBits:
 class Front:
     """Loss against bits per weight for one model: predicted, measured, and bits per layer.
 
+    Or against milliseconds on *device*, where it was swept *over* ``latency``.
+
     *estimator* made the predicted losses, in *unit*; *space* names the search space; *chosen* is
     the label of the policy that was asked for; *notes* are what the user should know.
     """
@@ -96,6 +100,19 @@ class Front:
     layers: LayerBits = field(default_factory=LayerBits)
     chosen: str | None = None
     notes: tuple[str, ...] = ()
+    over: Literal["size", "latency"] = "size"
+    device: str = ""
+
+    @property
+    def placed(self) -> Front:
+        """This front as pictures place it: what it was swept over in the place of the size."""
+        if self.over == "size":
+            return self
+        return replace(
+            self, predicted=tuple(replace(p, bits_per_weight=p.latency_ms or 0.0)
+                                  for p in self.predicted),
+            measured=tuple(replace(p, bits_per_weight=p.latency_ms or 0.0)
+                           for p in self.measured))
 
 
 def save_front(front: Front, path: str | os.PathLike[str]) -> None:

@@ -41,6 +41,7 @@ def draw(front: Front, stem: str | os.PathLike[str]) -> list[Path]:
 def _compose(front: Front) -> Figure:
     from matplotlib.figure import Figure
 
+    front = front.placed
     rows, columns = len(front.layers.rows), len(front.layers.names)
     strip_inches = _ROW_INCHES * rows
     width = next(inches for most, inches in _WIDTHS if columns <= most)

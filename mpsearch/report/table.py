@@ -94,8 +94,21 @@ def outcome(result: Outcome) -> Grid:
         ("quantized weights", human_bytes(totals.size_bits / 8)),
         ("whole file", human_bytes(totals.file_bytes)),
         ("bit operations per sample", human_bops(totals.bops)),
+        *_of_a_run(totals),
     )
     return Grid(title="Allocation", columns=words("") + numbers("value"), rows=facts)
+
+
+def _of_a_run(totals: Totals) -> tuple[tuple[str, str], ...]:
+    """What a run takes, as far as it is known."""
+    rows: list[tuple[str, str]] = []
+    if totals.latency_ms is not None:
+        rows.append(("predicted latency", human_metric("latency_ms", totals.latency_ms)))
+    if totals.peak_activation_bytes is not None:
+        rows.append(("peak of activations", human_bytes(totals.peak_activation_bytes)))
+    if totals.energy_mj is not None:
+        rows.append(("energy per sample", human_metric("energy_mj", totals.energy_mj)))
+    return tuple(rows)
 
 
 def predicted(prediction: Prediction | None) -> tuple[tuple[str, str], ...]:

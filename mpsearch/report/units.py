@@ -8,6 +8,7 @@ from mpsearch.core.budget import Metric
 
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 _BOPS = ("BOPs", "kBOPs", "MBOPs", "GBOPs", "TBOPs")
+_ENERGY = (("J", 1e3), ("mJ", 1.0), ("uJ", 1e-3))
 _PLAIN = (-5, 3)
 NOTHING = "-"
 """What a table shows where there is no number."""
@@ -25,11 +26,19 @@ def human_bops(count: float) -> str:
 
 def human_metric(metric: Metric, value: float) -> str:
     """A value of a budget's *metric*, in the metric's own unit, with that unit."""
-    if metric == "file_bytes":
+    if metric in {"file_bytes", "activation_bytes"}:
         return human_bytes(value)
     if metric == "bops":
         return human_bops(value)
+    if metric == "energy_mj":
+        return human_energy(value)
     return f"{value:.3f} bits" if metric == "bits_per_weight" else f"{value:.3g} ms"
+
+
+def human_energy(millijoules: float) -> str:
+    """An energy in the unit that keeps it short: ``3.20 mJ``, ``14.0 uJ``."""
+    unit, size = next((each for each in _ENERGY if abs(millijoules) >= each[1]), _ENERGY[-1])
+    return f"{millijoules / size:.3g} {unit}"
 
 
 def number(value: float | None) -> str:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
     """What `allocate` prints with ``--json``."""
+    from mpsearch.steps.timeline import truths
+
     policy, selection = result.policy, result.allocation.selection
     budgets = [{"budget": str(row.budget), "metric": row.budget.metric,
-                "requested": row.budget.limit, "achieved": row.shown(total),
-                "floor": row.floor, "ceiling": row.ceiling}
-               for row, total in _achieved(result)]
+                "requested": row.budget.limit, "achieved": row.achieved,
+                "floor": row.floor, "ceiling": row.ceiling} for row in _achieved(result)]
     measured = result.allocation.measured
     return {"totals": io.to_data(policy.totals), "budgets": budgets, "status": selection.status,
             "bound": selection.bound, "objective": selection.objective, "note": selection.note,
@@ -32,21 +33,23 @@ def result_data(result: Result, files: Sequence[Path]) -> dict[str, Any]:
             "prediction": io.to_data(policy.prediction) if policy.prediction else None,
             "verification": policy.provenance["verification"],
             "layers": {name: str(scheme) for name, scheme in policy.layers.items()},
+            "device": policy.provenance["device"], "truths": truths(result.allocation),
             "measured_units": measured.new_units, "files": [str(path) for path in files],
             "notes": list(measured.record.notes)}
 
 
 def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     """Budgets, outcome, comparison with uniform, and the files that were written."""
+    from mpsearch.steps.timeline import truths
+
     allocation = result.allocation
-    rows = [table.BudgetRow(budget=row.budget, achieved=row.shown(total), floor=row.floor,
-                            ceiling=row.ceiling) for row, total in _achieved(result)]
     outcome = table.Outcome(totals=result.policy.totals, bound=allocation.selection.bound,
                             status=allocation.selection.status, unit=allocation.losses.unit,
                             prediction=result.policy.prediction)
-    parts: list[Grid | str] = [table.budgets(rows), prices.prices(allocation.prices()),
+    parts: list[Grid | str] = [table.budgets(_achieved(result)), prices.prices(allocation.prices()),
                                table.outcome(outcome),
-                               *prices.caveats(result.policy.provenance["allocator"])]
+                               *prices.caveats(result.policy.provenance["allocator"]),
+                               *truths(result.allocation)]
     if result.verification is not None and result.front is not None:
         verdicts = {c.label: f"{c.against.verdict}" for c in result.verification.uniform
                     if c.against}
@@ -58,11 +61,17 @@ def result_tables(result: Result, files: Sequence[Path]) -> Tables:
     return [*parts, f"wrote {', '.join(map(str, files))}"]
 
 
-def _achieved(result: Result) -> list[tuple[Any, float]]:
-    """Each budget's row with the table total of the returned policy."""
+def _achieved(result: Result) -> list[table.BudgetRow]:
+    """Each budget with what the returned policy came to: the greatest of its rows for a maximum."""
     allocation, winner = result.allocation, result.verification and result.verification.winner
     choice = winner.choice if winner else allocation.selection.choice
-    return [(row, row.table.total(choice)) for row in allocation.budgets]
+    found: dict[str, list[Any]] = {}
+    for place, row in enumerate(allocation.budgets):  # a budget given twice stays two
+        found.setdefault(str(row.budget) if row.place else str(place), []).append(row)
+    return [table.BudgetRow(
+        budget=rows[0].budget, achieved=max(row.shown(row.table.total(choice)) for row in rows),
+        floor=max(row.floor for row in rows), ceiling=max(row.ceiling for row in rows))
+        for rows in found.values()]
 
 
 def _verdict(result: Result) -> str:

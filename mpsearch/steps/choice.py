@@ -39,13 +39,15 @@ def runnable(measured: Measured, choice: Sequence[int]) -> Runnable:
 
 
 def totals_of(measured: Measured, choice: Sequence[int], losses: ScoreTable) -> Totals:
-    """Size, BOPs and predicted loss of *choice*."""
+    """Size, BOPs and predicted loss of *choice*, and what is known of its run."""
     costs, space = measured.costs(), measured.record.space
     size = int(costs["size"].total(choice))
+    run = measured.costing.totals(tuple(choice), schemes_of(space, choice)) if (
+        measured.costing) else {}
     return Totals(
         weights=space.weights, size_bits=size, bits_per_weight=bits_per_weight(space, size),
         file_bytes=-(-size // 8) + measured.record.other_bytes, bops=costs["bops"].total(choice),
-        predicted_loss=losses.predict(choice))
+        predicted_loss=losses.predict(choice), **run)
 
 
 def uniform_choices(space: SearchSpace) -> dict[str, Choice]:

@@ -36,6 +36,8 @@ class Solved:
 class Curve:
     """Best choices over sizes, by the losses of *estimator* and the allocator of that name.
 
+    Or *over* latencies, of the device that was measured with.
+
     With a *workspace* what was solved is kept there: the same curve is behind every budget. What
     an allocator of another package answers is not, as it may change with nothing here to tell.
     """
@@ -44,6 +46,7 @@ class Curve:
     estimator: str
     allocator: str = "ilp"
     workspace: Workspace | None = None
+    over: Literal["size", "latency"] = "size"
 
     @property
     def losses(self) -> ScoreTable:
@@ -52,7 +55,7 @@ class Curve:
 
     def solve(self, points: int, sizes: Sequence[float] = ()) -> list[Choice]:
         """The distinct best choices at *points* evenly spaced sizes and at *sizes* (bits)."""
-        size = self.measured.costs()["size"]
+        size = self.measured.costs()[self.over]
         problem = Problem.from_tables(self.losses, [size], [math.inf])
         low, high = problem.floor(0), problem.ceiling(0)
         limits = sorted({*np.linspace(low, high, points).tolist(), *sizes})
@@ -74,8 +77,10 @@ class Curve:
         return totals_of(self.measured, choice, self.losses)
 
     def label(self, choice: Choice) -> str:
-        """A choice by its size."""
-        return f"{self.totals(choice).bits_per_weight:.2f} bpw"
+        """A choice by its size, or its latency."""
+        totals = self.totals(choice)
+        return f"{totals.bits_per_weight:.2f} bpw" if self.over == "size" else (
+            f"{totals.latency_ms or 0.0:.4g} ms")
 
     def measured_point(self, label: str, choice: Choice, measurement: Measurement, *,
                        kind: Literal["allocated", "uniform"]) -> MeasuredPoint:
@@ -84,7 +89,7 @@ class Curve:
         return MeasuredPoint(
             label=label, kind=kind, bits_per_weight=totals.bits_per_weight,
             file_bytes=totals.file_bytes, predicted_loss=totals.predicted_loss,
-            evaluation=measurement.evaluation)
+            evaluation=measurement.evaluation, latency_ms=totals.latency_ms)
 
     def front(self, request: Request, chosen: Sequence[Choice], points: Sequence[MeasuredPoint],
               *, strip: Mapping[str, Choice], chosen_label: str | None = None) -> Front:
@@ -97,12 +102,19 @@ class Curve:
             model=request.model, estimator=self.estimator, space=load_space(request.space).name,
             unit=self.losses.unit, predicted=tuple(self._point(choice) for choice in chosen),
             measured=tuple(points), layers=layers, chosen=chosen_label,
-            notes=self.measured.record.notes)
+            notes=self.measured.record.notes, over=self.over, device=self.device)
+
+    @property
+    def device(self) -> str:
+        """The device that latencies are of, empty where none was asked for."""
+        costing = self.measured.costing
+        return costing.machine.table.device if costing and costing.machine else ""
 
     def _point(self, choice: Choice) -> FrontPoint:
         totals = self.totals(choice)
         return FrontPoint(bits_per_weight=totals.bits_per_weight, size_bits=totals.size_bits,
-                          file_bytes=totals.file_bytes, predicted_loss=totals.predicted_loss)
+                          file_bytes=totals.file_bytes, predicted_loss=totals.predicted_loss,
+                          latency_ms=totals.latency_ms)
 
 
 def _solved(problem: Problem, limits: Sequence[float], allocator: Any) -> tuple[Solved, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -21,14 +21,15 @@ from mpsearch.steps.verify import ALLOCATED, Verification
 
 _HANDFUL = 6
 _FEWEST = 2
+_METRICS = {"size": "bits_per_weight", "latency": "latency_ms"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontPlan:
     """How many budgets to solve between floor and ceiling, and which of them to measure.
 
-    *budgets* (bits per weight) are measured where *measure* is set; by default a handful, evenly
-    spaced. Uniform policies are measured too.
+    It is swept *over* ``size`` or ``latency``. *budgets* (bits per weight, or times) are measured
+    where *measure* is set; by default a handful, evenly spaced. Uniform policies are measured too.
 
     Raises:
         BadInput: fewer than two points.
@@ -37,22 +38,27 @@ class FrontPlan:
     points: int = 25
     measure: bool = True
     budgets: tuple[Budget, ...] = ()
+    over: Literal["size", "latency"] = "size"
 
     def __post_init__(self) -> None:
+        if self.over not in _METRICS:
+            raise BadInput(f"a front is swept over size or latency, not '{self.over}'")
         if self.points < _FEWEST:
             raise BadInput(f"a front needs at least {_FEWEST} points, not {self.points}")
         for budget in self.budgets:
-            if budget.metric != "bits_per_weight":
-                raise BadInput(f"a front is drawn over bits per weight: give {budget} as bpw")
+            if budget.metric != _METRICS[self.over]:
+                wanted = "bits per weight" if self.over == "size" else "milliseconds"
+                raise BadInput(f"a front is drawn over {wanted}: give {budget} as "
+                               f"{'bpw' if self.over == 'size' else 'ms'}")
 
     @classmethod
-    def of(cls, points: int, measure: bool, budgets: list[str]) -> Self:
+    def of(cls, points: int, measure: bool, budgets: list[str], over: Any = "size") -> Self:
         """A plan from texts such as ``4.5bpw``.
 
         Raises:
-            BadInput: fewer than two points, or a budget that is not in bits per weight.
+            BadInput: fewer than two points, or a budget in another unit than the front's.
         """
-        return cls(points=points, measure=measure,
+        return cls(points=points, measure=measure, over=over,
                    budgets=tuple(Budget.parse(text) for text in budgets))
 
 
@@ -95,8 +101,8 @@ def _handful(curve: Curve, chosen: list[Choice], plan: FrontPlan) -> dict[str, C
         inner = chosen[1:-1] or chosen
         places = {round(place) for place in np.linspace(0, len(inner) - 1, _HANDFUL)}
         return {curve.label(inner[place]): inner[place] for place in sorted(places)}
-    fitting = ([choice for choice in chosen
-                if curve.totals(choice).bits_per_weight <= budget.limit]
+    fitting = ([choice for choice in chosen if (
+        getattr(curve.totals(choice), _METRICS[plan.over]) <= budget.limit)]
                for budget in plan.budgets)
     best = [min(choices, key=curve.losses.total) for choices in fitting if choices]
     return {curve.label(choice): choice for choice in best}

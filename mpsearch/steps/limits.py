@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput, Infeasible, Unsupported
 from mpsearch.core.types import ScoreTable
+from mpsearch.cost.energy import PICOJOULES
+from mpsearch.cost.latency import PICOSECONDS
+from mpsearch.steps.costing import require_flow
 from mpsearch.steps.measure import Measured
 
 _EXACT = 2.0**53
@@ -18,12 +21,17 @@ _EXACT = 2.0**53
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One budget as a limit on a cost table: ``total / per + offset`` is in its own unit."""
+    """One budget as a limit on a cost table: ``total / per + offset`` is in its own unit.
+
+    A budget on a maximum has several rows, one for each sum that the maximum is over; *place* says
+    which sum this is.
+    """
 
     budget: Budget
     table: ScoreTable
     per: float
     offset: float
+    place: str = ""
 
     @property
     def limit(self) -> float:
@@ -58,14 +66,9 @@ def require_budgets(budgets: Sequence[Budget], *, needed: bool = True) -> None:
 
     Raises:
         BadInput: there is none, and one is *needed*.
-        Unsupported: a latency budget, for which there is no measured table.
     """
     if needed and not budgets:
         raise BadInput("give at least one budget, such as --budget 4.5bpw, 12MiB or 5GBOPs")
-    for budget in budgets:
-        if budget.metric == "latency_ms":
-            raise Unsupported(f"the budget {budget} is a latency, for which no table is measured: "
-                              "give bits per weight, a file size or BOPs")
 
 
 def rows(budgets: Sequence[Budget], measured: Measured) -> list[Row]:
@@ -74,15 +77,15 @@ def rows(budgets: Sequence[Budget], measured: Measured) -> list[Row]:
     Raises:
         BadInput: bits per weight of a model without weights.
         Infeasible: a budget below what the cheapest schemes need; the message names the floor.
-        Unsupported: a latency budget.
+        Unsupported: a budget on what is not known: times of no device, activations that are no sum.
     """
-    require_budgets(budgets, needed=False)
-    made = [row_of(budget, measured) for budget in budgets]
-    for row in made:
+    made = [rows_of(budget, measured) for budget in budgets]
+    for each in made:
+        row = max(each, key=lambda row: row.floor)
         if row.budget.limit < row.floor:
             raise Infeasible(f"the budget {row.budget} cannot be met: the floor of this space is "
                              f"{floor_text(row)}; ask for at least that, or offer cheaper schemes")
-    return made
+    return [row for each in made for row in each]
 
 
 def floor_text(row: Row) -> str:
@@ -103,11 +106,29 @@ def limit_text(row: Row, least: float) -> str:
     return text
 
 
-def row_of(budget: Budget, measured: Measured) -> Row:
-    """The budget as a limit on one of the costs, wherever its floor is.
+def rows_of(budget: Budget, measured: Measured) -> list[Row]:
+    """The budget as rows, wherever its floor is: several only for a maximum.
 
     Raises:
         BadInput: bits per weight of a model without weights.
+        Unsupported: a budget on what is not known.
+    """
+    if budget.metric != "activation_bytes":
+        return [row_of(budget, measured)]
+    sets = require_flow(measured.costing, budget).live
+    made = [Row(budget=budget, table=each.table, per=8, offset=each.fixed / 8, place=each.place)
+            for each in sets]
+    greatest = max(made, key=lambda row: row.ceiling)
+    # What can never pass the limit is no limit; the fullest one says how much there is.
+    return [row for row in made if row is greatest or row.ceiling > budget.limit]
+
+
+def row_of(budget: Budget, measured: Measured) -> Row:
+    """A budget on a sum as a limit on one of the costs, wherever its floor is.
+
+    Raises:
+        BadInput: bits per weight of a model without weights.
+        Unsupported: a budget on what is not known.
     """
     costs, record = measured.costs(), measured.record
     if budget.metric == "bits_per_weight":
@@ -116,4 +137,18 @@ def row_of(budget: Budget, measured: Measured) -> Row:
         return Row(budget=budget, table=costs["size"], per=record.space.weights, offset=0)
     if budget.metric == "file_bytes":
         return Row(budget=budget, table=costs["size"], per=8, offset=record.other_bytes)
-    return Row(budget=budget, table=costs["bops"], per=1, offset=0)
+    if budget.metric == "bops":
+        return Row(budget=budget, table=costs["bops"], per=1, offset=0)
+    return _row_of_a_run(budget, measured, costs)
+
+
+def _row_of_a_run(budget: Budget, measured: Measured, costs: Mapping[str, ScoreTable]) -> Row:
+    known = require_flow(measured.costing, budget)
+    if budget.metric == "energy_mj":
+        return Row(budget=budget, table=costs["energy"], per=PICOJOULES,
+                   offset=known.energy.fixed / PICOJOULES)
+    if known.latency is None:
+        raise Unsupported(f"the budget {budget} is a latency: name a --device, or run mpsearch "
+                          "profile")
+    return Row(budget=budget, table=costs["latency"], per=PICOSECONDS,
+               offset=known.latency.fixed / PICOSECONDS)

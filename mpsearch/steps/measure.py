@@ -11,6 +11,8 @@ from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
 from mpsearch.cost.costs import COSTS
+from mpsearch.steps.costing import Costing
+from mpsearch.steps.devices import costing_of
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
 from mpsearch.steps.tables import load_table, save_table, table_key, without_samples
@@ -41,6 +43,7 @@ class Measured:
     tables: Mapping[str, ScoreTable] = field(default_factory=dict)
     new_units: int = 0
     resumed_units: int = 0
+    costing: Costing | None = None
 
     def costs(self) -> dict[str, ScoreTable]:
         """Every cost of the space that a budget can limit, by name."""
@@ -48,22 +51,24 @@ class Measured:
 
     @cached_property
     def _costs(self) -> dict[str, ScoreTable]:
-        return {name: cost(self.record.space) for name, cost in COSTS.items()}
+        return {**{name: cost(self.record.space) for name, cost in COSTS.items()},
+                **(self.costing.tables() if self.costing else {})}
 
 
 def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, *,
-            samples: bool = False,
+            samples: bool = False, device: str | None = None,
             check: Callable[[Measured], object] = lambda _: None) -> Measured:
     """Score every group and scheme with the named *estimators*.
 
     What the workspace holds is not measured again; if it holds all, no model is loaded. The tables
     have the scores of single *samples* only where these are asked for. *check* sees the record and
     costs before anything is measured, and may raise. Without estimators only the space is resolved
-    and activations are calibrated.
+    and activations are calibrated. *device* names whose times are to be known too.
 
     Raises:
         BadInput: anything wrong with the model, data or space, or an estimator needs data and has
             none.
+        Unsupported: *device* lacks times of something that the model runs.
     """
     estimators = list(dict.fromkeys(plugins.canonical("estimator", each) for each in estimators))
     objects = {name: plugins.make("estimator", name) for name in estimators}
@@ -72,21 +77,23 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     tables = {name: load_table(workspace, table_key(key, name, objects[name]), samples=samples)
               for name in estimators}
     missing = {name: objects[name] for name, table in tables.items() if table is None}
-    fresh = record is None
-    if record is not None and missing:
-        check(Measured(key=key, record=record))
+    costing = None if record is None else costing_of(session, record, device)
+    fresh = record is None or costing is None
+    if record is not None and costing is not None and missing:
+        check(Measured(key=key, record=record, costing=costing))
     found: dict[str, ScoreTable] = {}
     done = Units()
-    if record is None or missing:
+    if record is None or costing is None or missing:
         _require_data(session, missing)
         record, study = _prepared(session, progress)
+        costing = costing_of(session, record, device)
         if fresh:
-            check(Measured(key=key, record=record))
+            check(Measured(key=key, record=record, costing=costing))
         found, done = _measure(session, study, missing, progress)
     known = {name: table for name, table in tables.items() if table is not None}
     found = found if samples else {name: without_samples(each) for name, each in found.items()}
     return Measured(key=key, record=record, tables={**known, **found}, new_units=done.new,
-                    resumed_units=done.resumed)
+                    resumed_units=done.resumed, costing=costing)
 
 
 def require_data(session: Session, estimators: Sequence[str]) -> None:

@@ -52,12 +52,20 @@ def _provenance(request: Request, allocation: Allocation,
                                   "slack": row.slack} for row in allocation.prices()]},
         "tolerance": asdict(allocation.tolerated) if allocation.tolerated else None,
         "space": {"name": space.name, "digest": space.digest},
-        "budgets": [str(row.budget) for row in allocation.budgets],
+        "budgets": list(dict.fromkeys(str(row.budget) for row in allocation.budgets)),
+        **_about_the_run(allocation),
         "data": request.data_spec, "weights": request.weights, "seed": request.seed,
         "calibration_samples": request.calibration_samples,
         "evaluation_samples": request.evaluation_samples, "batch_size": request.batch_size,
         "verification": _verification(verification),
     }
+
+
+def _about_the_run(allocation: Allocation) -> dict[str, Any]:
+    """By what device latency counts, and by what process energy."""
+    costing = allocation.measured.costing
+    return {"device": costing.machine.about if costing and costing.machine else None,
+            "energy": costing.rates.name if costing else None}
 
 
 def _verification(verification: Verification | None) -> dict[str, Any] | None:

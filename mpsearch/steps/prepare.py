@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpsearch.core.errors import BadInput
+from mpsearch.core.flow import Flow
 from mpsearch.core.types import SearchSpace
 from mpsearch.fakequant.activations import calibrate
 from mpsearch.fakequant.keys import Ranges
+from mpsearch.graph.flow import find_flow
 from mpsearch.packed.room import header_room
 from mpsearch.sensitivity.study import Study
 from mpsearch.sources.batch import Batch
 from mpsearch.spaces import load_space
 from mpsearch.spaces.resolve import resolve
 from mpsearch.steps.capture import Captured
+from mpsearch.steps.devices import FLOWS
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
 
@@ -40,10 +43,21 @@ def prepare(session: Session) -> tuple[Study, StudyRecord]:
                          data_digest=batches.digest if batches else "", notes=tuple(notes))
     if known != record:
         session.workspace.save("studies", session.key, record)
+    _note_flow(session)
     study = Study(space=space, program=captured.program, shapes=captured.shapes,
                   fake=captured.fake, ranges=ranges, seed=session.request.seed, batches=inputs,
                   memory=session.request.memory)
     return study, record
+
+
+def _note_flow(session: Session) -> None:
+    """Leave the flow of the model in the workspace, where it is not yet."""
+    if session.workspace.load(FLOWS, session.key, Flow) is not None:
+        return
+    captured = session.captured
+    session.workspace.save(FLOWS, session.key, find_flow(
+        captured.program, captured.shapes, session.example,
+        {spec.name: spec.weight_shape for spec in captured.layers.specs if spec.weight_shape}))
 
 
 def again(session: Session) -> Study:

@@ -32,7 +32,7 @@ def require_together(rows: Sequence[Row]) -> None:
 
 def conflict(problem: Problem, rows: Sequence[Row]) -> Infeasible:
     """What to say of budgets (*rows*) that no choice was found to meet together."""
-    asked = " and ".join(str(row.budget) for row in rows)
+    asked = " and ".join(dict.fromkeys(str(row.budget) for row in rows))
     found = relax(problem, plugins.load("allocator", EXACT)())
     limits = zip(problem.limits, found.alone, strict=True)
     if any(least is not None and least <= limit for limit, least in limits):
@@ -51,9 +51,9 @@ def advice(problem: Problem, rows: Sequence[Row]) -> str:
 
 def _written(found: Relaxation, rows: Sequence[Row]) -> str:
     if found.together is not None:
-        return " and ".join(
+        return " and ".join(dict.fromkeys(
             f"{row.budget} to {limit_text(row, row.shown(limit))}"
-            for row, limit in zip(rows, found.together, strict=True) if limit > row.limit)
+            for row, limit in zip(rows, found.together, strict=True) if limit > row.limit))
     return ", or ".join(
         f"{row.budget} to {limit_text(row, row.shown(least))}"
         for row, least in zip(rows, found.alone, strict=True) if least is not None)

@@ -10,6 +10,7 @@ from mpsearch.allocation.problem import Problem
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import MpsearchError
 from mpsearch.core.types import Group, Policy, ScoreTable
+from mpsearch.steps.devices import costing_again
 from mpsearch.steps.limits import Row, rows
 from mpsearch.steps.measure import Measured
 from mpsearch.steps.record import StudyRecord
@@ -38,7 +39,8 @@ class Saved:
         losses = _losses(policy, key, workspace)
         if record is None or losses is None:
             return None
-        measured = Measured(key=key, record=record)
+        measured = Measured(key=key, record=record, costing=costing_again(
+            workspace, key, record, made_from.get("device")))
         return cls(measured=measured, losses=losses, rows=_rows(policy, measured), chosen=tuple(
             _chosen(policy, record, group) for group in record.space.groups))
 

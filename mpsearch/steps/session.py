@@ -97,6 +97,14 @@ class Session:
         return self.captured if example is None else capture(
             self.loaded.module, example, source=self.request.model)
 
+    @property
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of the form that the model takes: some of the data, or blank images."""
+        from mpsearch.steps.capture import example_inputs
+
+        batches = self.calibration
+        return example_inputs(self.loaded) if batches is None else batches.batches[0].args
+
     def _split(self, split: Any, samples: int) -> Batches | None:
         from mpsearch.sources.data import load_data
 

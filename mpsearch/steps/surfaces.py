@@ -15,22 +15,26 @@ from mpsearch.steps.limits import Row
 
 POINTS = 10
 """Limits on each of the two costs."""
-_AXES = {"size": "bits per weight", "bops": "GBOPs"}
+_AXES = {"size": "bits per weight", "bops": "GBOPs", "latency": "ms", "energy": "mJ"}
+_WHOLE = ("latency", "energy")
 _TWO = 2
 
 
 def surface_of(allocation: Allocation, model: str, points: int = POINTS) -> Surface | None:
     """Policies over both costs that the budgets limit, None unless these are two different ones."""
-    rows = _tightest(allocation.budgets)
+    rows = [row for row in _tightest(allocation.budgets) if not row.place]
     if len(rows) != _TWO:
         return None
     problem = Problem.from_tables(allocation.losses, [row.table for row in rows],
                                   [math.inf] * _TWO)
     solve = plugins.load("allocator", str(allocation.allocator["name"]))()
     scales = [_scale(allocation, row.table) for row in rows]
+    # Sizes on the axis are of the weights alone, as bits per weight; times are of everything.
+    offsets = [row.offset if row.table.metric in _WHOLE else 0.0 for row in rows]
 
     def placed(choice: Sequence[int]) -> SurfacePoint:
-        x, y = (problem.cost(metric, choice) / scale for metric, scale in enumerate(scales))
+        x, y = (problem.cost(metric, choice) / scale + offset
+                for metric, (scale, offset) in enumerate(zip(scales, offsets, strict=True)))
         return SurfacePoint(x=x, y=y, loss=problem.objective(choice))
 
     first, second = rows
@@ -38,7 +42,7 @@ def surface_of(allocation: Allocation, model: str, points: int = POINTS) -> Surf
         model=model, estimator=allocation.estimator, unit=allocation.losses.unit,
         labels=(_AXES.get(first.table.metric, first.table.metric),
                 _AXES.get(second.table.metric, second.table.metric)),
-        limits=(first.limit / scales[0], second.limit / scales[1]),
+        limits=(first.limit / scales[0] + offsets[0], second.limit / scales[1] + offsets[1]),
         points=tuple(placed(found.choice) for found in front2(
             problem, (0, 1), (points, points), solve)),
         chosen=placed(allocation.selection.choice))
@@ -56,5 +60,5 @@ def _tightest(rows: Sequence[Row]) -> list[Row]:
 
 def _scale(allocation: Allocation, table: ScoreTable) -> float:
     """What one unit of an axis is in the table's unit."""
-    return {"size": float(allocation.measured.record.space.weights), "bops": 1e9}.get(
-        table.metric, 1.0)
+    weights = float(allocation.measured.record.space.weights)
+    return weights if table.metric == "size" else 1e9

@@ -15,6 +15,8 @@ from mpsearch.allocation.selection import Selection
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput, Infeasible, Unsupported
 from mpsearch.core.tolerance import Tolerance, Tolerated
+from mpsearch.cost.energy import PICOJOULES
+from mpsearch.cost.latency import PICOSECONDS
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.bisection import smallest
 from mpsearch.steps.choice import Choice, runnable, totals_of
@@ -26,7 +28,7 @@ from mpsearch.steps.session import Session
 
 POINTS = 256
 """Limits between the least and the greatest cost that the search tells apart."""
-_COSTS = ("size", "bops")
+_COSTS = ("size", "bops", "latency", "energy")
 _SPLITS = ("calibration", "evaluation")
 
 
@@ -47,7 +49,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.minimise not in _COSTS:
-            raise BadInput(f"cannot minimise '{self.minimise}': choose size or bops")
+            raise BadInput(f"cannot minimise '{self.minimise}': choose {', '.join(_COSTS)}")
         if self.judge not in _SPLITS:
             raise BadInput(f"'{self.judge}' samples cannot judge: choose calibration or evaluation")
 
@@ -75,7 +77,9 @@ def tolerate(session: Session, measured: Measured, estimator: str, budgets: Sequ
         raise Unsupported(f"the scores of {estimator} compare within a family of layers only: a "
                           "tolerance needs another estimator")
     limited = rows(budgets, measured)
-    cost = measured.costs()[wanted.minimise]
+    cost = measured.costs().get(wanted.minimise)
+    if cost is None:
+        raise BadInput(f"no {wanted.minimise} is known to be made small: name a --device")
     problem = Problem.from_tables(losses, [cost, *(row.table for row in limited)],
                                   [math.inf, *(row.limit for row in limited)])
     solve = plugins.load("allocator", allocator)()
@@ -151,6 +155,20 @@ def _exactly(measured: Measured, cost: str, total: float) -> Budget:
     weights = measured.record.space.weights
     if cost == "bops":
         return Budget(metric="bops", limit=total, text=f"{total!r}BOPs")
+    if cost in {"latency", "energy"}:
+        return _exactly_of_a_run(measured, cost, total)
     if not weights:
         raise BadInput("a space without weights has no size to minimise: minimise bops")
     return Budget(metric="bits_per_weight", limit=total / weights, text=f"{total / weights!r}bpw")
+
+
+def _exactly_of_a_run(measured: Measured, cost: str, total: float) -> Budget:
+    """The same for a cost that the rest of the graph adds to."""
+    costing = measured.costing
+    if cost == "energy" and costing is not None:
+        spent = total / PICOJOULES + costing.energy.fixed / PICOJOULES
+        return Budget(metric="energy_mj", limit=spent, text=f"{spent!r}mJ")
+    if costing is None or costing.latency is None:
+        raise BadInput("no times are known: name a --device to minimise latency on")
+    taken = total / PICOSECONDS + costing.latency.fixed / PICOSECONDS
+    return Budget(metric="latency_ms", limit=taken, text=f"{taken!r}ms")

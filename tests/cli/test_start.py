@@ -34,7 +34,8 @@ def imported(measured_digits):
 @pytest.mark.parametrize("command", [
     ("allocate", "-b", "4bpw", "--no-verify"), ("pareto", "--no-measure"),
     ("show", "policy.json"), ("show", "policy.json", "--why", "head=W2"), ("spaces",),
-    ("spaces", "--quantizers")])
+    ("spaces", "--quantizers"), ("allocate", "-b", "9ms", "--device", "zen5", "--no-verify"),
+    ("pareto", "--over", "latency", "--device", "h200", "--no-measure")])
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_nothing_slow_is_imported(imported, few, command, form):
     options = few if command[0] in {"allocate", "pareto"} else ()

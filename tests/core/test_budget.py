@@ -14,6 +14,10 @@ UNITS = {
     "MB": ("file_bytes", 1000**2), "GB": ("file_bytes", 1000**3), "KiB": ("file_bytes", 1024),
     "MiB": ("file_bytes", 1024**2), "GiB": ("file_bytes", 1024**3), "BOPs": ("bops", 1),
     "kBOPs": ("bops", 1e3), "MBOPs": ("bops", 1e6), "GBOPs": ("bops", 1e9), "TBOPs": ("bops", 1e12),
+    **{f"{unit}-activations": ("activation_bytes", size) for unit, size in (
+        ("B", 1), ("KB", 1000), ("MB", 1000**2), ("GB", 1000**3), ("KiB", 1024), ("MiB", 1024**2),
+        ("GiB", 1024**3))},
+    "uJ": ("energy_mj", 1e-3), "mJ": ("energy_mj", 1), "J": ("energy_mj", 1000),
     "us": ("latency_ms", 1e-3), "ms": ("latency_ms", 1), "s": ("latency_ms", 1000),
 }
 POSITIVE = st.floats(1e-3, 1e6, allow_nan=False)
@@ -29,6 +33,8 @@ POSITIVE = st.floats(1e-3, 1e6, allow_nan=False)
         ("8ms", "latency_ms", 8.0),
         (" 1.5e3 kib ", "file_bytes", 1.5e3 * 1024),
         (".5s", "latency_ms", 500.0),
+        ("3mJ", "energy_mj", 3.0),
+        ("2MiB-activations", "activation_bytes", 2 * 1024 * 1024),
         ("4.bpw", "bits_per_weight", 4.0),
     ],
 )
@@ -54,7 +60,9 @@ def test_reading_its_own_text_gives_the_same_budget(value, unit):
 
 
 @pytest.mark.parametrize("text", ["", "bpw", "4.5", "4.5 apples", "-3bpw", "0bpw", "0.0MiB",
-                                  "1e999MB", "nan bpw", "inf ms", "4,5bpw", "4bpw 3bpw", "0x10B"])
+                                  "1e999MB", "nan bpw", "inf ms", "4,5bpw", "4bpw 3bpw", "0x10B",
+                                  "2MiB activations", "2bpw-activations",
+                                  "2-activations", "2MiB-"])
 def test_refuses_in_one_line_that_shows_the_input_and_a_cure(text):
     with pytest.raises(BadInput) as caught:
         Budget.parse(text)

@@ -52,6 +52,8 @@ def test_bops_count_in_thousands():
 @pytest.mark.parametrize(("metric", "value", "text"), [
     ("bits_per_weight", 4.49876, "4.499 bits"), ("file_bytes", 2048, "2.00 KiB"),
     ("bops", 1e6, "1.00 MBOPs"), ("latency_ms", 8.1234, "8.12 ms"),
+    ("energy_mj", 3.1, "3.1 mJ"), ("energy_mj", 0.0123, "12.3 uJ"), ("energy_mj", 2500.0, "2.5 J"),
+    ("energy_mj", 0.0, "0 uJ"), ("activation_bytes", 2048, "2.00 KiB"),
 ])
 def test_each_metric_has_its_unit(metric, value, text):
     assert human_metric(metric, value) == text

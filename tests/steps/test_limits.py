@@ -42,7 +42,9 @@ def test_operations_are_as_they_are_counted(two_layers, make_measured):
 
 
 @pytest.mark.parametrize(("texts", "error", "words"), [
-    (["4ms"], Unsupported, "4ms is a latency"),
+    (["4ms"], Unsupported, "4ms needs what the model runs"),
+    (["4mJ"], Unsupported, "4mJ needs what the model runs"),
+    (["4KiB-activations"], Unsupported, "4KiB-activations needs what the model runs"),
     (["8bpw", "1bpw"], Infeasible, "1bpw cannot be met"),
     (["1KB", "100B"], Infeasible, "100B cannot be met"),
 ])

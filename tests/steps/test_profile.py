@@ -1,0 +1,158 @@
+"""What is timed, what is kept, and what is never timed again: by a clock that stands still."""
+
+from dataclasses import replace
+
+import pytest
+
+from mpsearch import api
+from mpsearch.core.errors import BadInput, UnknownName, Unsupported
+from mpsearch.cost.latency import latency
+from mpsearch.steps import peaks, profile, stopwatch
+from mpsearch.steps.devices import saved_table
+from mpsearch.steps.profile import ProfilePlan
+from mpsearch.steps.timeline import timeline, timelines
+from mpsearch.workspace import Workspace
+
+OPTIONS = {"calibration_samples": 6, "batch_size": 3}
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    """Times without a clock: each round has its own; what was asked for is noted."""
+    asked = []
+
+    class Steady:
+        def __init__(self, tasks, threads):
+            self.tasks, self.threads = [len(copies) for copies in tasks], threads
+            asked.append(self)
+            self.turn = 0
+
+        def round(self):
+            self.turn += 1
+            return [1.0 + number + 1 / self.turn for number in range(len(self.tasks))]
+
+    monkeypatch.setattr(stopwatch, "Stopwatch", Steady)
+    monkeypatch.setattr(peaks, "Stopwatch", Steady)
+    return asked
+
+
+@pytest.fixture
+def run(models, rounds):
+    """Profile a small network with fused attention."""
+    module, inputs = models.build("sdpa")
+    assert rounds == []
+
+    def profiled(place, **plan):
+        return api.profile(module, data=[inputs(3), inputs(3, 2)], workspace=str(place),
+                           plan=ProfilePlan(rounds=3, **plan), **OPTIONS)
+
+    return profiled
+
+
+def test_everything_that_runs_is_timed_once_for_all_schemes_that_run_alike(run, rounds, tmp_path):
+    found = run(tmp_path)
+    needed = found.flow.needed(found.record.space)
+    assert found.new == len(found.table.rows) == len(needed)
+    assert {(*key, 1, 1) for key in needed} == set(found.table.times)
+    watched = rounds[-1]
+    assert len(watched.tasks) < len(needed), "six widths of a weight run the same code"
+    assert found.refused == ()
+    weights = sum(spec.weights for spec in found.record.space.layers)
+    smallest = min(spec.weights for spec in found.record.space.layers if spec.weights)
+    assert max(watched.tasks) == min(256, -(-weights // smallest)), "copies as in a whole model"
+
+
+def test_the_least_of_all_rounds_counts(run, rounds, tmp_path):
+    found = run(tmp_path)
+    assert rounds
+    assert min(row.milliseconds for row in found.table.rows) == pytest.approx(1 + 1 / 3)
+
+
+def test_what_was_timed_is_not_timed_again(run, rounds, tmp_path):
+    first = run(tmp_path)
+    before = len(rounds)
+    again = run(tmp_path)
+    assert again.new == 0
+    assert again.table == first.table
+    named = run(tmp_path, device="elsewhere")
+    assert named.new == 0, "it is the same processor, whatever it is called"
+    assert named.table == replace(first.table, device="elsewhere")
+    assert len(rounds) == before
+    assert run(tmp_path, batches=(1, 2)).new == len(first.table.rows)
+    assert saved_table(Workspace(tmp_path), "host")[1].rows[0].batch in {1, 2}
+
+
+def test_other_versions_and_processors_are_timed_anew(run, rounds, tmp_path, monkeypatch):
+    first = run(tmp_path)
+    monkeypatch.setattr(profile, "cpu_name", lambda: "another")
+    again = run(tmp_path)
+    assert again.new == first.new
+    assert again.table.cpu == "another"
+    assert saved_table(Workspace(tmp_path), "host")[1] == again.table
+    assert rounds
+
+
+def test_an_interrupted_run_repeats_no_round(run, rounds, tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole").table
+    real = stopwatch.Stopwatch
+
+    class Cut(real):
+        def round(self):
+            if self.turn == 2:
+                raise KeyboardInterrupt
+            return super().round()
+
+    monkeypatch.setattr(stopwatch, "Stopwatch", Cut)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut")
+    assert saved_table(Workspace(tmp_path / "cut"), "host") is None
+    monkeypatch.setattr(stopwatch, "Stopwatch", real)
+    before = len(rounds)
+    found = run(tmp_path / "cut")
+    resumed, = rounds[before:]
+    assert resumed.turn == 1, "two of the three rounds were noted"
+    assert {row.key for row in found.table.rows} == {row.key for row in whole.rows}
+    assert not list((tmp_path / "cut" / "ledgers").glob("*")), "nothing is left of the notes"
+
+
+def test_the_float_model_says_what_it_does_not_run(run, rounds, tmp_path):
+    found = run(tmp_path, provider="float")
+    assert all(row.scheme == "float" for row in found.table.rows)
+    assert "the float model runs nothing at W2s/channel" in found.refused
+    line = timelines(found)[0]
+    assert all(row.times == {} and row.bound is None for row in line.layers)
+    with pytest.raises(Unsupported, match=r"has no time for .* at W2s/channel.*mpsearch profile"):
+        latency(found.record.space, found.flow, found.table)
+    assert rounds
+
+
+def test_a_shipped_device_is_predicted_not_timed(run, rounds, tmp_path):
+    found = run(tmp_path, device="zen5", threads=(1, 2))
+    assert rounds == []
+    assert found.new == 0
+    assert found.table.origin == "predicted"
+    assert [line.threads for line in timelines(found)] == [1, 2]
+
+
+@pytest.mark.parametrize("plan", [{"batches": (0,)}, {"batches": ()}, {"threads": (-1,)},
+                                  {"rounds": 0}])
+def test_a_plan_without_sense_is_refused(plan):
+    with pytest.raises(BadInput):
+        ProfilePlan(**plan)
+    with pytest.raises(UnknownName, match="unknown provider 'magic'"):
+        ProfilePlan(provider="magic")
+
+
+def test_a_timeline_shares_out_the_whole(run, rounds, tmp_path):
+    found = run(tmp_path)
+    line = timeline(found.record.space, found.flow, found.table, batch=1, threads=1)
+    assert [row.layer for row in line.layers] == [
+        spec.name for spec in found.record.space.layers if spec.kind != "matmul"]
+    times = found.table.times
+    whole = sum(min(row.times.values()) for row in line.layers) + sum(
+        times[piece.operation, piece.shape, "float", 1, 1]
+        for _, piece in found.flow.pieces(found.record.space) if not piece.layer)
+    assert line.fastest == pytest.approx(whole)
+    assert all(row.undecided for row in line.layers), "fake quantization runs floats"
+    assert sum(row.runs for row in line.others) + len(line.layers) == len(found.flow.steps)
+    assert rounds
