@@ -81,7 +81,10 @@ BUILTIN: dict[str, dict[str, str]] = {
         "two_region": "mpsearch.quantizers.two_region:TwoRegion",
         "outlier_inputs": "mpsearch.quantizers.outlier_inputs:OutlierInputs",
     },
-    "backend": {"simulated": "mpsearch.backends.simulated:Simulated"},
+    "backend": {
+        "simulated": "mpsearch.backends.simulated:Simulated",
+        "integer": "mpsearch.backends.integer.backend:Integer",
+    },
 }
 
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
