@@ -59,7 +59,7 @@ def quantize(own: Kernels, x: Tensor, first: int, last: int, *, scale: Tensor | 
     return codes, scale, zero
 
 
-def batched(own: Kernels, a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor,
+def batched(own: Kernels, a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor, *,
             scales: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """[B, M, N] of *a* [B, M, K] and *b* [B, N, K], int32, or float32 with *scales*.
 
@@ -76,7 +76,7 @@ def batched(own: Kernels, a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor,
     return out
 
 
-def depthwise(own: Kernels, codes: Tensor, filters: Tensor, zero: int, window: Sequence[int],
+def depthwise(own: Kernels, codes: Tensor, filters: Tensor, zero: int, window: Sequence[int], *,
               size: tuple[int, int]) -> Tensor:
     """int32 sums [B, C, *size*] of dense *codes* [B, C, H, W] and int16 *filters* [C, kh, kw].
 

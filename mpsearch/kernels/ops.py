@@ -3,33 +3,23 @@
 Operators take and return dense tensors on the CPU; `mpsearch.kernels` is what people call.
 """
 
+# ruff: noqa: PLR0917 - the arguments are those of the operators
+
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor
 from torch.library import Library, register_fake
 
 from mpsearch.core.errors import BadInput
-from mpsearch.kernels import native, reference
+from mpsearch.kernels import native, reference, shapes
 from mpsearch.kernels.library import kernels
 from mpsearch.kernels.packed import PackedWeight
 
-_LIBRARY = Library("mpsearch", "FRAGMENT")
-_WEIGHT = "Tensor stream, Tensor w_scale, Tensor w_zero, Tensor w_sums, int bits, int outputs, int group"
-_SCHEMAS = (
-    f"int_linear(Tensor codes, Tensor scale, Tensor zero, {_WEIGHT}, Tensor? bias) -> Tensor",
-    f"int_linear_sums(Tensor codes, Tensor zero, {_WEIGHT}) -> Tensor",
-    "quantize_rows(Tensor x, Tensor scale, Tensor zero, int first, int last, str where) -> Tensor",
-    "quantize_rows_dynamic(Tensor x, int first, int last, bool symmetric, str where)"
-    " -> (Tensor, Tensor, Tensor)",
-    "int_batched(Tensor a, Tensor a_scale, Tensor a_zero, Tensor b, Tensor b_scale, Tensor b_zero)"
-    " -> Tensor",
-    "int_batched_sums(Tensor a, Tensor a_zero, Tensor b, Tensor b_zero) -> Tensor",
-    "int_depthwise_sums(Tensor codes, Tensor filters, int zero, int[] window) -> Tensor",
-)
-for _schema in _SCHEMAS:
-    _LIBRARY.define(_schema)
-
+_WEIGHT = ("Tensor stream, Tensor w_scale, Tensor w_zero, Tensor w_sums, int bits, int outputs,"
+           " int group")
 
 def _weight(stream: Tensor, w_scale: Tensor, w_zero: Tensor, w_sums: Tensor, bits: int,
             outputs: int, group: int, inputs: int) -> PackedWeight:
@@ -67,9 +57,13 @@ def _quantized(x: Tensor, first: int, last: int, where: str, scale: Tensor | Non
             return reference.quantize(x, first, last, scale=scale, zero=zero, symmetric=symmetric)
         return native.quantize(own, x, first, last, scale=scale, zero=zero, symmetric=symmetric)
     except native.NotFinite:
-        raise BadInput(f"cannot quantize {where or 'a tensor'}: it has values that are not finite "
-                       "(NaN or infinite): check the weights and the data that led to it"
-                       ) from None
+        raise BadInput(not_finite(where)) from None
+
+
+def not_finite(where: str) -> str:
+    """What to say of numbers that are NaN or infinite; *where* names them."""
+    return (f"cannot quantize {where or 'a tensor'}: it has values that are not finite (NaN or "
+            "infinite): check the weights and the data that led to it")
 
 
 def _quantize_rows(x: Tensor, scale: Tensor, zero: Tensor, first: int, last: int,
@@ -95,7 +89,7 @@ def _int_batched(a: Tensor, a_scale: Tensor, a_zero: Tensor, b: Tensor, b_scale:
     if own is None:
         sums = reference.batched_sums(a, a_zero, b, b_zero)
         return sums.float() * b_scale[:, None, :] * a_scale[..., None]
-    return native.batched(own, a, a_zero, b, b_zero, (a_scale, b_scale))
+    return native.batched(own, a, a_zero, b, b_zero, scales=(a_scale, b_scale))
 
 
 def _int_depthwise_sums(codes: Tensor, filters: Tensor, zero: int, window: list[int]) -> Tensor:
@@ -103,62 +97,36 @@ def _int_depthwise_sums(codes: Tensor, filters: Tensor, zero: int, window: list[
     if own is None:
         return reference.depthwise(codes, filters, zero, window)
     return native.depthwise(own, codes, filters, zero, window,
-                            out_size(codes.shape[2:], filters.shape[1:], window))
+                            size=shapes.out_size(codes.shape[2:], filters.shape[1:], window))
 
 
-for _name, _function in (
-        ("int_linear", _int_linear), ("int_linear_sums", _int_linear_sums),
-        ("quantize_rows", _quantize_rows), ("quantize_rows_dynamic", _quantize_rows_dynamic),
-        ("int_batched", _int_batched), ("int_batched_sums", _int_batched_sums),
-        ("int_depthwise_sums", _int_depthwise_sums)):
-    _LIBRARY.impl(_name, _function, "CPU")
+_ROWS = "Tensor x, Tensor scale, Tensor zero, int first, int last, str where"
+_DYNAMIC = "Tensor x, int first, int last, bool symmetric, str where"
+_PAIR = "Tensor a, Tensor a_zero, Tensor b, Tensor b_zero"
+_SCALED = "Tensor a, Tensor a_scale, Tensor a_zero, Tensor b, Tensor b_scale, Tensor b_zero"
+_OPERATORS: tuple[tuple[Callable[..., Any], str, Callable[..., Any]], ...] = (
+    (_int_linear, f"(Tensor codes, Tensor scale, Tensor zero, {_WEIGHT}, Tensor? bias) -> Tensor",
+     shapes.int_linear),
+    (_int_linear_sums, f"(Tensor codes, Tensor zero, {_WEIGHT}) -> Tensor",
+     shapes.int_linear_sums),
+    (_quantize_rows, f"({_ROWS}) -> Tensor", shapes.quantize_rows),
+    (_quantize_rows_dynamic, f"({_DYNAMIC}) -> (Tensor, Tensor, Tensor)",
+     shapes.quantize_rows_dynamic),
+    (_int_batched, f"({_SCALED}) -> Tensor", shapes.int_batched),
+    (_int_batched_sums, f"({_PAIR}) -> Tensor", shapes.int_batched_sums),
+    (_int_depthwise_sums, "(Tensor codes, Tensor filters, int zero, int[] window) -> Tensor",
+     shapes.int_depthwise_sums),
+)
 
 
-def out_size(size: torch.Size, kernel: torch.Size, window: list[int]) -> tuple[int, int]:
-    """Height and width of a convolution's output; *window* is stride, padding, dilation."""
-    height, width = (
-        (size[i] + 2 * window[2 + i] - window[4 + i] * (kernel[i] - 1) - 1) // window[i] + 1
-        for i in range(2))
-    return height, width
+def _registered() -> Any:
+    """The operators; they exist as long as what this returns."""
+    library: Any = Library("mpsearch", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for compute, schema, shape in _OPERATORS:
+        library.define(shape.__name__ + schema)
+        library.impl(shape.__name__, compute, "CPU")
+        register_fake(f"mpsearch::{shape.__name__}", shape, lib=library)
+    return library
 
 
-@register_fake("mpsearch::int_linear")
-def _(codes: Tensor, scale: Tensor, zero: Tensor, stream: Tensor, w_scale: Tensor, w_zero: Tensor,
-      w_sums: Tensor, bits: int, outputs: int, group: int, bias: Tensor | None) -> Tensor:
-    return codes.new_empty((codes.shape[0], outputs), dtype=torch.float32)
-
-
-@register_fake("mpsearch::int_linear_sums")
-def _(codes: Tensor, zero: Tensor, stream: Tensor, w_scale: Tensor, w_zero: Tensor,
-      w_sums: Tensor, bits: int, outputs: int, group: int) -> Tensor:
-    return codes.new_empty((codes.shape[0], outputs), dtype=torch.int32)
-
-
-@register_fake("mpsearch::quantize_rows")
-def _(x: Tensor, scale: Tensor, zero: Tensor, first: int, last: int, where: str) -> Tensor:
-    return torch.empty_like(x, dtype=torch.int8, memory_format=torch.contiguous_format)
-
-
-@register_fake("mpsearch::quantize_rows_dynamic")
-def _(x: Tensor, first: int, last: int, symmetric: bool, where: str
-      ) -> tuple[Tensor, Tensor, Tensor]:
-    codes = torch.empty_like(x, dtype=torch.int8, memory_format=torch.contiguous_format)
-    rows = (x.shape[0],)
-    return codes, x.new_empty(rows), x.new_empty(rows, dtype=torch.int32)
-
-
-@register_fake("mpsearch::int_batched")
-def _(a: Tensor, a_scale: Tensor, a_zero: Tensor, b: Tensor, b_scale: Tensor,
-      b_zero: Tensor) -> Tensor:
-    return a.new_empty((*a.shape[:2], b.shape[1]), dtype=torch.float32)
-
-
-@register_fake("mpsearch::int_batched_sums")
-def _(a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor) -> Tensor:
-    return a.new_empty((*a.shape[:2], b.shape[1]), dtype=torch.int32)
-
-
-@register_fake("mpsearch::int_depthwise_sums")
-def _(codes: Tensor, filters: Tensor, zero: int, window: list[int]) -> Tensor:
-    size = out_size(codes.shape[2:], filters.shape[1:], window)
-    return codes.new_empty((*codes.shape[:2], *size), dtype=torch.int32)
+_LIBRARY = _registered()

@@ -56,9 +56,11 @@ class PackedWeight:
         if bits not in BITS:
             raise BadInput(f"there are kernels for weights of 2 to 8 bits, not {bits}")
         outputs, inputs = codes.shape
-        own = group if group is not None and 0 < group < inputs else max(inputs, 1)
+        if not outputs or not inputs:
+            raise BadInput(f"a weight of shape {tuple(codes.shape)} has nothing to multiply")
+        own = group if group is not None and 0 < group < inputs else inputs
         check_sums(own, bits)
-        runs = -(-inputs // own) or 1
+        runs = -(-inputs // own)
         last = first + (1 << bits) - 1
         zero = torch.zeros(1, dtype=torch.int32) if zero is None else zero
         _check_within(codes, first, last, "codes")

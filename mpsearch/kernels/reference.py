@@ -14,7 +14,7 @@ from torch.nn.functional import conv2d
 from mpsearch.kernels.native import NotFinite
 from mpsearch.kernels.packed import PackedWeight
 
-_OFFSET = 128
+_BYTE, _OFFSET, _HALF = 255, 128, 1 << 15
 _UNITS, _LOWEST, _HIGHEST = 15, -125, 112
 _SMALLEST, _LARGEST = 2.0**-24, 65504.0
 
@@ -44,17 +44,22 @@ def quantize(x: Tensor, first: int, last: int, *, scale: Tensor | None, zero: Te
              symmetric: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Codes int8 of *x* [M, K], and their scales and zero points: those given, or one a row.
 
+    Codes of more than 8 bits are int16.
+
     Raises:
         NotFinite: a number is NaN or infinite.
     """
     if not bool(x.isfinite().all()):
         raise NotFinite("the numbers are not all finite")
-    offset = _OFFSET if last >= _OFFSET else 0
+    wide = last - first > _BYTE
+    half = _HALF if wide else _OFFSET
+    offset = half if last >= half else 0
     if scale is None or zero is None:
         scale, zero = _chosen(x, first, last, symmetric=symmetric)
         zero -= offset
     whole = (x / scale.view(-1, 1)).round_().add_(zero.view(-1, 1) + offset)
-    return whole.clamp_(first, last).sub_(offset).to(torch.int8), scale, zero
+    codes = whole.clamp_(first, last).sub_(offset).to(torch.int16 if wide else torch.int8)
+    return codes, scale, zero
 
 
 def _chosen(x: Tensor, first: int, last: int, *, symmetric: bool) -> tuple[Tensor, Tensor]:

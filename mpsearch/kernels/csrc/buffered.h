@@ -26,10 +26,9 @@ void unpack_panel(const uint8_t* stream, int64_t units, uint8_t* buffer) {
     const uint8_t* unit = stream + u * unit_bytes(BITS);
     each<2>([&](auto h) LAMBDA {
       each<4 * PARTS>([&](auto v) LAMBDA {
-        const U32 w = codes_of<BITS, h, v / PARTS, v % PARTS>(unit);
         each<SPLIT>([&](auto p) LAMBDA {
-          const U32 own = SPLIT == 1 ? w : (p ? w >> 4 : w) & 0x0f0f0f0fu;
-          store(place(buffer, v, p, SPLIT, units, 2 * u + h), own);
+          store(place(buffer, v, p, SPLIT, units, 2 * u + h),
+                codes_of<BITS, SPLIT, p, h, v / PARTS, v % PARTS>(unit));
         });
       });
     });
@@ -56,6 +55,7 @@ void tile(const uint8_t* slice, int64_t units, int split, int64_t most, const in
           });
         });
       }
+      STAY;
       each<R>([&](auto r) LAMBDA {
         each<TILE_VECTORS>([&](auto v) LAMBDA {
           int32_t* at = sums + r * PANEL + v * LANES;

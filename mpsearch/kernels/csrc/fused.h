@@ -5,46 +5,49 @@
 
 namespace {
 
-// sums[R][64] += rows times `units` units of a panel, quarters FIRST to FIRST + SPAN - 1.
+constexpr int64_t STRIDE = 32;  // units at most before the next quarters: memory is read in order
+
+// sums[R][64] += R rows times a block of units, quarters FIRST to FIRST + SPAN - 1.
 template <int BITS, int R, int FIRST, int SPAN>
-void fused_quarters(const uint8_t* stream, int64_t units, const int8_t* x, int64_t stride,
-                    int32_t* sums) {
+INLINE void fused_block(const uint8_t* unit, int64_t units, const int8_t* x, int64_t stride,
+                        int32_t* sums) {
   constexpr int V = SPAN * PARTS, SPLIT = planes(BITS);
-  for (int64_t u = 0; u < units;) {
-    const int64_t stop = units - u < block(BITS) ? units : u + block(BITS);
-    Part part[SPLIT][R][V] = {};
-    for (; u < stop; ++u) {
-      const uint8_t* unit = stream + u * unit_bytes(BITS);
-      each<2>([&](auto h) LAMBDA {
-        U32 a[R];
-        each<R>([&](auto r) LAMBDA { a[r] = splat(x + r * stride + u * UNIT + h * 4); });
-        each<V>([&](auto v) LAMBDA {
-          const U32 w = codes_of<BITS, h, FIRST + v / PARTS, v % PARTS>(unit);
-          each<SPLIT>([&](auto p) LAMBDA {
-            const U32 own = SPLIT == 1 ? w : (p ? w >> 4 : w) & 0x0f0f0f0fu;
-            each<R>([&](auto r) LAMBDA { part[p][r][v] = mac(part[p][r][v], own, a[r]); });
-          });
-        });
-      });
-    }
-    each<R>([&](auto r) LAMBDA {
+  Part part[SPLIT][R][V] = {};
+  for (int64_t u = 0; u < units; ++u, unit += unit_bytes(BITS), x += UNIT) {
+    each<2>([&](auto h) LAMBDA {
+      U32 a[R];
+      each<R>([&](auto r) LAMBDA { a[r] = splat(x + r * stride + h * 4); });
       each<V>([&](auto v) LAMBDA {
-        int32_t* at = sums + r * PANEL + (FIRST * PARTS + v) * LANES;
-        I32 acc = load<I32>(at);
-        each<SPLIT>([&](auto p) LAMBDA { acc = widened(acc, part[p][r][v], p ? 16 : 1); });
-        store(at, acc);
+        each<SPLIT>([&](auto p) LAMBDA {
+          const U32 w = codes_of<BITS, SPLIT, p, h, FIRST + v / PARTS, v % PARTS>(unit);
+          each<R>([&](auto r) LAMBDA { part[p][r][v] = mac(part[p][r][v], w, a[r]); });
+        });
       });
     });
   }
+  STAY;
+  each<R>([&](auto r) LAMBDA {
+    each<V>([&](auto v) LAMBDA {
+      int32_t* at = sums + r * PANEL + (FIRST * PARTS + v) * LANES;
+      I32 acc = load<I32>(at);
+      each<SPLIT>([&](auto p) LAMBDA { acc = widened(acc, part[p][r][v], p ? 16 : 1); });
+      store(at, acc);
+    });
+  });
 }
 
+// sums[R][64] += R rows times `units` units of a panel.
 template <int BITS, int R>
 void fused_rows(const uint8_t* stream, int64_t units, const int8_t* x, int64_t stride,
                 int32_t* sums) {
   constexpr int SPAN = fused_span(R, planes(BITS));
-  each<4 / SPAN>([&](auto s) {
-    fused_quarters<BITS, R, s * SPAN, SPAN>(stream, units, x, stride, sums);
-  });
+  constexpr int64_t STEP = block(BITS) < STRIDE ? block(BITS) : STRIDE;
+  for (int64_t u = 0; u < units; u += STEP)
+    each<4 / SPAN>([&](auto s) LAMBDA {
+      fused_block<BITS, R, s * SPAN, SPAN>(stream + u * unit_bytes(BITS),
+                                           units - u < STEP ? units - u : STEP, x + u * UNIT,
+                                           stride, sums);
+    });
 }
 
 // The most rows that are done at once, then what is left.

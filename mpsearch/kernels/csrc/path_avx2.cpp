@@ -17,11 +17,14 @@ constexpr int64_t block(int bits) {
 }
 static_assert(block(6) == 1 && block(5) == 2 && block(4) == 4 && block(3) == 9 && block(2) == 21);
 
-constexpr int TILE_ROWS = 6, TILE_VECTORS = 2, FUSED_ROWS = 3, FUSED_MOST = 8;
+constexpr int TILE_ROWS = 6, TILE_VECTORS = 2, FUSED_ROWS = 3, FUSED_MOST = 5;
 constexpr int fused_span(int rows, int planes) { return rows * planes == 1 ? 4 : 2; }
 
+// Not the intrinsics: compilers would add products first and run out of registers.
 INLINE Part mac(Part p, U32 w, U32 a) {
-  return p + (Part)_mm256_maddubs_epi16((__m256i)w, (__m256i)a);
+  Part products;
+  asm("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(p), "=&x"(products) : "x"(w), "x"(a));
+  return p;
 }
 
 INLINE I32 widened(I32 sums, Part part, int factor) {

@@ -12,6 +12,8 @@
 
 #define INLINE inline __attribute__((always_inline))
 #define LAMBDA __attribute__((always_inline))
+// Sums stay in memory from one block to the next: registers are for the partial ones.
+#define STAY asm volatile("" ::: "memory")
 
 namespace {
 
