@@ -9,18 +9,19 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from mpsearch.backends.integer.codes import Coder
+from mpsearch.backends.integer.conv import IntConv, groups_of
 from mpsearch.backends.integer.linear import IntLinear
 from mpsearch.backends.integer.matmul import Added, IntMatmul
 from mpsearch.backends.integer.rules import in_integers, whole
 from mpsearch.backends.integer.site import IntegerSite, Run
-from mpsearch.backends.integer.weights import packed_weight
+from mpsearch.backends.integer.weights import packed_filters, packed_weight
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
 from mpsearch.graph.operations import Change
 from mpsearch.graph.sites import Call, Site
-from mpsearch.kernels.packed import PackedWeight
+from mpsearch.kernels import PackedFilters, PackedWeight
 
 Ranges = Mapping[str, StaticRange]
 
@@ -95,13 +96,15 @@ class _Sites:
         if call.parameter is None:
             product = IntMatmul(left=left, right=self._coder(call, "other", scheme))
             return product if len(site.calls) > 1 else Added.of(site, product)
+        if call.operation.kind == "conv":
+            return IntConv.of(site, self._filters(site, call, scheme), left)
         return IntLinear.of(site, self._weight(call, scheme), left)
 
     def _coder(self, call: Call, operand: str, scheme: Scheme) -> Coder:
         fmt = getattr(scheme, operand)
         assert whole(fmt)  # noqa: S101 - it was checked
         static = self.ranges.get(call.layer, {}).get(operand) if fmt.calibrated else None
-        return Coder.of(fmt, static, f"the {operand} of layer '{call.layer}'")
+        return Coder(fmt=fmt, static=static, where=f"the {operand} of layer '{call.layer}'")
 
     def _weight(self, call: Call, scheme: Scheme) -> PackedWeight:
         assert whole(scheme.weight)  # noqa: S101 - it was checked
@@ -111,3 +114,7 @@ class _Sites:
             self.weights[key] = packed_weight(
                 self.fake, self.program.parameters[call.parameter], call, scheme.weight)
         return self.weights[key]
+
+    def _filters(self, site: Site, call: Call, scheme: Scheme) -> PackedFilters:
+        assert whole(scheme.weight)  # noqa: S101 - it was checked
+        return packed_filters(self.fake, call, scheme.weight, groups_of(site))

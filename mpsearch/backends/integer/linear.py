@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
-from mpsearch.backends.integer.codes import Coder, Codes
+from mpsearch.backends.integer.codes import Coder
 from mpsearch.backends.integer.rules import require
 from mpsearch.graph.sites import Site
-from mpsearch.kernels.packed import PackedWeight
+from mpsearch.kernels import PackedWeight, linear
 
 _BIAS = {"aten.linear.default": 2, "aten.addmm.default": 0}
 """Where an operation takes numbers that are added to the sums."""
@@ -20,7 +19,10 @@ _TARGETS = frozenset({*_BIAS, "aten.mm.default", "aten.matmul.default"})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IntLinear:
-    """Rows of an activation times a packed *weight*; *bias* is where among the operands it is."""
+    """Rows of an activation times a packed *weight*.
+
+    *place* and *bias* are where the activation and the bias are among the operands.
+    """
 
     weight: PackedWeight
     coder: Coder
@@ -44,15 +46,6 @@ class IntLinear:
         x: Tensor = operands[self.place]
         at = self.bias
         bias: Tensor | None = operands[at] if at is not None and at < len(operands) else None
-        own = bias.float() if bias is not None and bias.shape == (self.weight.outputs,) else None
-        out = product(self.coder(x.reshape(-1, x.shape[-1]).float()), self.weight, own)
-        out = out.view(*x.shape[:-1], self.weight.outputs)
+        own = bias if bias is not None and bias.shape == (self.weight.outputs,) else None
+        out = linear(self.coder(x), self.weight, own)
         return (out if bias is None or own is not None else out + bias).to(x.dtype)
-
-
-def product(rows: Codes, weight: PackedWeight, bias: Tensor | None) -> Tensor:
-    """float32 [R, outputs]."""
-    out: Tensor = torch.ops.mpsearch.int_linear(
-        rows.codes, rows.scale, rows.zero, weight.stream, weight.scale, weight.zero, weight.sums,
-        weight.bits, weight.outputs, weight.group, bias)
-    return out

@@ -11,6 +11,7 @@ from torch import Tensor
 from mpsearch.backends.integer.codes import Coder
 from mpsearch.backends.integer.rules import require
 from mpsearch.graph.sites import Site
+from mpsearch.kernels import matmul
 
 _TARGETS = frozenset({"aten.matmul.default", "aten.bmm.default", "aten.mm.default",
                       "aten.addmm.default", "aten.baddbmm.default"})
@@ -24,14 +25,11 @@ class IntMatmul:
     right: Coder
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
-        """float32 [..., M, N], or in the type of *left*."""
+        """[..., M, N] in the type of *left*."""
         batch: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
             left.shape[:-2], right.shape[:-2])
-        own, other = _batched(left, batch), _batched(right, batch).transpose(1, 2)
-        a, a_scale, a_zero = _coded(self.left, own)
-        b, b_scale, b_zero = _coded(self.right, other)
-        out: Tensor = torch.ops.mpsearch.int_batched(a, a_scale, a_zero, b, b_scale, b_zero)
-        return out.view(*batch, left.shape[-2], right.shape[-1]).to(left.dtype)
+        own, other = (x.expand(*batch, *x.shape[-2:]) for x in (left, right))
+        return matmul(self.left(own), self.right(other.transpose(-2, -1))).to(left.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +62,3 @@ class Added:
 
 def _matrix(x: Tensor, dim: int) -> Tensor:
     return x.unsqueeze(dim) if x.dim() == 1 else x
-
-
-def _batched(x: Tensor, batch: torch.Size) -> Tensor:
-    return x.float().expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
-
-
-def _coded(coder: Coder, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes [B, R, K], scales and zero points [B, R] of *x* [B, R, K]."""
-    found = coder(x.reshape(-1, x.shape[-1]))
-    rows = x.shape[:2]
-    scale, zero = (each.expand(rows.numel()).reshape(rows) for each in (found.scale, found.zero))
-    return found.codes.view(x.shape), scale.contiguous(), zero.contiguous()

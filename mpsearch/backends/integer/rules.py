@@ -10,7 +10,9 @@ from mpsearch.core.types import Scheme
 from mpsearch.graph.sites import Call, Site
 
 BITS = 8
-"""The widest codes that kernels multiply."""
+"""The widest codes of weights, and of both factors where none is a weight."""
+_WIDE = 16
+"""The widest codes of an activation that is multiplied by a weight."""
 _ACTIVATIONS = ("tensor", "token")
 
 
@@ -26,14 +28,15 @@ def in_integers(call: Call, scheme: Scheme) -> bool:
         return False
     second, name = ((scheme.other, "other") if call.operation.weight is None
                     else (scheme.weight, "weight"))
-    for fmt, operand in ((scheme.input, "input"), (second, name)):
-        _require(call.layer, operand, fmt)
+    wide = _WIDE if call.operation.weight is not None else BITS
+    for fmt, operand, most in ((scheme.input, "input", wide), (second, name, BITS)):
+        _require(call.layer, operand, fmt, most)
     return True
 
 
 def whole(fmt: Format | None) -> TypeGuard[IntFormat]:
-    """Whether kernels read numbers in *fmt*."""
-    return isinstance(fmt, IntFormat) and fmt.bits <= BITS
+    """Whether numbers in *fmt* are integers."""
+    return isinstance(fmt, IntFormat)
 
 
 def require(site: Site, targets: frozenset[str]) -> str:
@@ -50,19 +53,19 @@ def require(site: Site, targets: frozenset[str]) -> str:
     return target
 
 
-def _require(layer: str, operand: str, fmt: Format | None) -> None:
+def _require(layer: str, operand: str, fmt: Format | None, most: int) -> None:
     if fmt is None:
         raise Unsupported(f"layer '{layer}' keeps its {operand} in float beside codes, which no "
                           f"integer kernel multiplies: give its {operand} an int format of 2 to "
-                          f"{BITS} bits, or none to both")
+                          f"{most} bits, or none to both")
     right = operand == "weight" or fmt.granularity in _ACTIVATIONS
-    if not whole(fmt) or not right:
+    if not whole(fmt) or fmt.bits > most or not right:
         raise Unsupported(f"layer '{layer}' has its {operand} in {fmt.key}, which no integer "
-                          f"kernel multiplies: the nearest is {_nearest(operand, fmt)}")
+                          f"kernel multiplies: the nearest is {_nearest(operand, fmt, most)}")
 
 
-def _nearest(operand: str, fmt: Format) -> str:
-    bits = min(max(round(fmt.bits), 2), BITS)
+def _nearest(operand: str, fmt: Format, most: int) -> str:
+    bits = min(max(round(fmt.bits), 2), most)
     known = ("tensor", "channel") if operand == "weight" else _ACTIVATIONS
     head = fmt.granularity.partition(":")[0]
     fits = head in known or (operand == "weight" and head == "group")

@@ -12,8 +12,11 @@ from mpsearch.core.formats import IntFormat
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.orientation import changed_rows
 from mpsearch.graph.sites import Call
-from mpsearch.kernels.packed import PackedWeight
+from mpsearch.kernels import PackedFilters, PackedWeight
 from mpsearch.quantizers.layout import layout_of
+
+_MATRIX, _LINE = 2, 3
+"""Dimensions of a weight, and of the filters of a convolution along a line."""
 
 
 def packed_weight(fake: FakeQuantizer, parameter: Tensor, call: Call,
@@ -35,6 +38,21 @@ def packed_weight(fake: FakeQuantizer, parameter: Tensor, call: Call,
         bits=fmt.bits, first=fmt.code_range[0], group=layout.group)
 
 
+def packed_filters(fake: FakeQuantizer, call: Call, fmt: IntFormat, groups: int) -> PackedFilters:
+    """The filters of the convolution *call* in *fmt*, which has so many *groups* of channels.
+
+    Raises:
+        Unsupported: filters that are computed from the stored ones.
+    """
+    codes, params = fake.weights.encode(call.layer, fmt)
+    if call.path or codes.dim() not in {_LINE, _LINE + 1}:
+        raise Unsupported(f"layer '{call.layer}': there is no integer kernel for its filters, of "
+                          f"shape {tuple(codes.shape)}: leave its input in float")
+    planes = codes.unsqueeze(-2) if codes.dim() == _LINE else codes
+    return PackedFilters.of(planes, params.scale, params.zero_point, bits=fmt.bits,
+                            first=fmt.code_range[0], group=fmt.group_size, groups=groups)
+
+
 def _turner(parameter: Tensor, call: Call) -> Callable[[Tensor], Tensor]:
     """From one number for each weight, output channels first, to [outputs, inputs]."""
     assert call.operation.weight is not None  # noqa: S101 - the call has a weight
@@ -44,7 +62,10 @@ def _turner(parameter: Tensor, call: Call) -> Callable[[Tensor], Tensor]:
         own = changed_rows(parameter, lambda _: rows, call.summed)
         for view in call.path:
             own = view.target(own, *view.args[1:], **view.kwargs)  # type: ignore[operator]
-        return own.flatten(1) if inputs_last else own.T
+        if own.dim() != _MATRIX:
+            raise Unsupported(f"layer '{call.layer}': its weight is a stack of matrices, which no "
+                              "integer kernel multiplies: leave its input in float")
+        return own if inputs_last else own.T
 
     return turned
 
