@@ -31,12 +31,12 @@ def activation(shape, seed, *, rows=True, bits=8):
 
 
 def steps(a):
-    zero = a.zero.view(*a.codes.shape[:-1], 1) if a.zero.numel() > 1 else a.zero
+    zero = a.zero.view(*a.codes.shape[:-1], 1) if a.zero.numel() != 1 else a.zero
     return a.codes.long() - zero
 
 
 def numbers_of(a):
-    scale = a.scale.view(*a.codes.shape[:-1], 1) if a.scale.numel() > 1 else a.scale
+    scale = a.scale.view(*a.codes.shape[:-1], 1) if a.scale.numel() != 1 else a.scale
     return steps(a).double() * scale.double()
 
 
