@@ -21,6 +21,7 @@ SOURCES = Path(__file__).parent / "csrc"
 FLAGS = ("-std=c++17", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-psabi")
 THREADS = "-fopenmp"
 PREFIX = "mpsearch_kernels-"
+_FOLDER = "MPSEARCH_KERNELS"
 _COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -76,6 +77,14 @@ def sources_key(units: Sequence[Unit]) -> str:
 def library_name(units: Sequence[Unit]) -> str:
     """The file name under which a package carries the library of *units*."""
     return f"{PREFIX}{sources_key(units)}.so"
+
+
+def cache_folder() -> Path:
+    """Where libraries that are built on first use are kept."""
+    if named := os.environ.get(_FOLDER):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mpsearch" / "kernels"
 
 
 def find_compiler() -> str:
