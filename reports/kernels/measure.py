@@ -46,7 +46,7 @@ def peers(x, weight):
     """What torch offers, each if it is there: float32, and its own dynamic int8."""
     found = {"torch fp32 (F.linear)": lambda: float_linear(x, weight)}
     try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.to_mkldnn(), len(x))
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight, len(x))
         found["oneDNN fp32"] = lambda: torch.ops.mkldnn._linear_pointwise(
             x, packed, None, "none", [], "")
         found["oneDNN fp32"]()

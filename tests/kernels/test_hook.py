@@ -42,7 +42,7 @@ def test_a_wheel_carries_the_kernels_under_the_name_that_is_looked_for(make):
     library = build.library_name(build.units_for(everywhere=True))
     assert inside[f"mpsearch/kernels/{library}"] == b"kernels\n"
     assert "-py3-none-" in name
-    assert "any" not in name
+    assert not name.endswith("-any.whl")
 
 
 def test_a_wheel_without_a_compiler_is_complete(make):
@@ -55,6 +55,7 @@ def test_a_wheel_without_a_compiler_is_complete(make):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_an_editable_install_compiles_on_first_use(make, there):
+    pytest.importorskip("editables")
     name, inside, _ = make("editable", there=there)
     assert name.endswith("-py3-none-any.whl")
     assert not inside

@@ -146,6 +146,13 @@ def test_a_library_goes_by_its_sources_flags_and_compiler(tmp_path, monkeypatch)
     assert build.sources_key((build.PORTABLE,)) != first
 
 
+def test_the_name_of_a_library_is_the_same_in_every_process():
+    program = ("from mpsearch.kernels import build; "
+               "print(build.library_name(build.units_for(everywhere=True)))")
+    names = {run(program, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")}
+    assert names == {build.library_name(build.units_for(everywhere=True)) + "\n"}
+
+
 def test_a_broken_library_in_the_cache_is_built_again(compiled, tmp_path, monkeypatch):
     def rebuilt(folder, _):
         file = folder / "again.so"
