@@ -62,8 +62,8 @@ def units_for(*, everywhere: bool) -> tuple[Unit, ...]:
     if platform.machine().lower() not in {"x86_64", "amd64"}:
         return (PORTABLE,)
     own = _processor()
-    wanted = (unit for unit in VECTOR_UNITS if everywhere or own is None or own.issuperset(unit.needs))
-    return (PORTABLE, *wanted)
+    return (PORTABLE, *(unit for unit in VECTOR_UNITS
+                        if everywhere or own is None or own.issuperset(unit.needs)))
 
 
 def sources_key(units: Sequence[Unit]) -> str:
