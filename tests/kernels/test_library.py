@@ -23,6 +23,11 @@ print(linear_sums(quantize(torch.eye(4), -1, 1), w).tolist())
 own = kernels()
 print(own.path if own else "torch")
 """
+WITHOUT_TORCH = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("build", {build.__file__!r})
+build = sys.modules["build"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)"""
 EYE = "[[0, 0, 0], [1, 1, 1], [2, 2, 2], [3, 3, 3]]"
 
 
@@ -119,11 +124,8 @@ def test_the_self_test_notices_a_saturating_sum(path, monkeypatch):
 def test_two_processes_that_build_at_once_both_get_a_whole_library(tmp_path):
     slow = fake_compiler(tmp_path, """case "$*" in *--version*) echo one; exit 0;; esac
 sleep 0.2; for a; do [ "$l" = -o ] && echo $$ > "$a"; l=$a; done""")
-    program = f"""
-import importlib.util, os, pathlib, sys; os.environ["CXX"] = {slow!r}
-spec = importlib.util.spec_from_file_location("build", {build.__file__!r})
-build = sys.modules["build"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(build)
+    program = f"""{WITHOUT_TORCH}
+import os, pathlib; os.environ["CXX"] = {slow!r}
 print(build.built(pathlib.Path({str(tmp_path / "kept")!r}), (build.PORTABLE,)))"""
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
             for _ in range(2)]
@@ -147,8 +149,7 @@ def test_a_library_goes_by_its_sources_flags_and_compiler(tmp_path, monkeypatch)
 
 
 def test_the_name_of_a_library_is_the_same_in_every_process():
-    program = ("from mpsearch.kernels import build; "
-               "print(build.library_name(build.units_for(everywhere=True)))")
+    program = f"{WITHOUT_TORCH}\nprint(build.library_name(build.units_for(everywhere=True)))"
     names = {run(program, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")}
     assert names == {build.library_name(build.units_for(everywhere=True)) + "\n"}
 
