@@ -28,7 +28,7 @@ class CompileKernels(BuildHookInterface):  # type: ignore[type-arg]
         build = _load_build(Path(self.root) / ROOM / "build.py")
         units = build.units_for(everywhere=True)
         try:
-            library = build.built(Path(self.directory) / "kernels", units)
+            library = build.built(build.cache_folder(), units)
         except (build.BuildFailed, OSError) as problem:
             self.app.display_warning(f"integer kernels are left to be compiled later: {problem}")
             return

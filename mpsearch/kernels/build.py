@@ -21,6 +21,7 @@ SOURCES = Path(__file__).parent / "csrc"
 FLAGS = ("-std=c++17", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-psabi")
 THREADS = "-fopenmp"
 PREFIX = "mpsearch_kernels-"
+_FOLDER = "MPSEARCH_KERNELS"
 _COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -38,17 +39,17 @@ class Unit:
     name: str
     source: str
     flags: tuple[str, ...]
-    needs: frozenset[str] = frozenset()
+    needs: tuple[str, ...] = ()
 
 
 _WIDE = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni")
 PORTABLE = Unit(name="portable", source="path_portable.cpp", flags=("-O2",))
 VECTOR_UNITS = (
-    Unit(name="avx2", source="path_avx2.cpp", flags=("-O3", "-mavx2"), needs=frozenset({"avx2"})),
+    Unit(name="avx2", source="path_avx2.cpp", flags=("-O3", "-mavx2"), needs=("avx2",)),
     Unit(name="avxvnni", source="path_avxvnni.cpp", flags=("-O3", "-mavx2"),
-         needs=frozenset({"avx2", "avx_vnni"})),
+         needs=("avx2", "avx_vnni")),
     Unit(name="avx512vnni", source="path_avx512vnni.cpp", flags=("-O3", *_WIDE),
-         needs=frozenset({"avx512f", "avx512bw", "avx512vl", "avx512_vnni"})),
+         needs=("avx512f", "avx512bw", "avx512vl", "avx512_vnni")),
 )
 EMULATED = Unit(name="emulated", source="path_avx512vnni.cpp", flags=("-O1", "-DEMULATED"))
 """The widest path without its one instruction: what tests run where that is missing."""
@@ -61,8 +62,8 @@ def units_for(*, everywhere: bool) -> tuple[Unit, ...]:
     if platform.machine().lower() not in {"x86_64", "amd64"}:
         return (PORTABLE,)
     own = _processor()
-    wanted = (unit for unit in VECTOR_UNITS if everywhere or own is None or unit.needs <= own)
-    return (PORTABLE, *wanted)
+    return (PORTABLE, *(unit for unit in VECTOR_UNITS
+                        if everywhere or own is None or own.issuperset(unit.needs)))
 
 
 def sources_key(units: Sequence[Unit]) -> str:
@@ -76,6 +77,14 @@ def sources_key(units: Sequence[Unit]) -> str:
 def library_name(units: Sequence[Unit]) -> str:
     """The file name under which a package carries the library of *units*."""
     return f"{PREFIX}{sources_key(units)}.so"
+
+
+def cache_folder() -> Path:
+    """Where libraries that are built on first use are kept."""
+    if named := os.environ.get(_FOLDER):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mpsearch" / "kernels"
 
 
 def find_compiler() -> str:

@@ -19,7 +19,7 @@ from mpsearch.kernels import build
 PATHS = ("portable", "avx2", "avxvnni", "avx512vnni")
 """Instruction sets in the order of the C interface, from slow to fast."""
 NUMBERS = {name: number for number, name in enumerate((*PATHS, "emulated"))}
-ISA_VARIABLE, FOLDER_VARIABLE = "MPSEARCH_ISA", "MPSEARCH_KERNELS"
+ISA_VARIABLE = "MPSEARCH_ISA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +105,6 @@ def opened(file: Path) -> Kernels:
     return Kernels(library=ctypes.CDLL(str(file)), path="portable", file=file)
 
 
-def cache_folder() -> Path:
-    """Where libraries that are built on first use are kept."""
-    if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mpsearch" / "kernels"
-
-
 def _choose() -> Kernels | None:
     wanted = os.environ.get(ISA_VARIABLE) or None
     if wanted is not None and wanted not in PATHS:
@@ -154,12 +146,12 @@ def _loaded() -> Kernels:
     if shipped.exists():
         return opened(shipped)
     units = build.units_for(everywhere=False)
-    file = build.built(cache_folder(), units)
+    file = build.built(build.cache_folder(), units)
     try:
         return opened(file)
     except OSError:  # cut short by a full disk, or another system's: once more from the sources
         file.unlink(missing_ok=True)
-        return opened(build.built(cache_folder(), units))
+        return opened(build.built(build.cache_folder(), units))
 
 
 def _warn(text: str) -> None:

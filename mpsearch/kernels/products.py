@@ -10,6 +10,7 @@ from mpsearch.kernels.activation import Activation
 from mpsearch.kernels.packed import PackedWeight, check_sums
 
 _BYTE, _BITS, _HALF = 256, 8, 128
+_MATRIX = 2  # dimensions
 
 
 def linear(a: Activation, weight: PackedWeight, bias: Tensor | None = None) -> Tensor:
@@ -85,7 +86,7 @@ def matmul_sums(a: Activation, b: Activation) -> Tensor:
 
 def _batched(a: Activation) -> tuple[Tensor, Tensor]:
     """Codes as [B, rows, K], without a copy where strides allow it, and zero points [B, rows]."""
-    codes = a.codes.reshape(-1, *a.codes.shape[-2:])
+    codes = a.codes.unsqueeze(0) if a.codes.dim() == _MATRIX else a.codes.flatten(0, -3)
     return codes, _table(a.zero, codes)
 
 

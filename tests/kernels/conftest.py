@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mpsearch.kernels import build
-from mpsearch.kernels.library import PATHS, cache_folder, opened, using
+from mpsearch.kernels.library import PATHS, opened, using
 
 EMULATED = "emulated"
 
@@ -16,7 +16,7 @@ def compiled():
     """A library with all paths that this processor runs, and the widest one emulated."""
     try:
         units = (*build.units_for(everywhere=False), build.EMULATED)
-        return opened(build.built(cache_folder(), units))
+        return opened(build.built(build.cache_folder(), units))
     except build.BuildFailed as problem:
         pytest.skip(f"nothing was compiled: {problem}")
 

@@ -77,7 +77,8 @@ def test_any_shape_on_every_path(compiled, bits, m, n, k, group, seed):
 
 @pytest.mark.parametrize("group", [None, 5, 9, 32, 64, 128])
 @pytest.mark.parametrize("bits", [3, 4, 8])
-def test_grouped_scales_multiply_the_sums_of_their_groups(anywhere, bits, group):
+@pytest.mark.usefixtures("anywhere")
+def test_grouped_scales_multiply_the_sums_of_their_groups(bits, group):
     made = case(bits, (5, 70, 200), group=group, seed=3)
     scale = made.weight.scales().repeat_interleave(group or 200, 1)[:, :200]
     wanted = (made.steps * made.a.scale[:, None].double()) @ (made.weight_steps * scale.double()).T
@@ -100,7 +101,8 @@ def test_both_ways_and_any_number_of_threads_give_the_same_bytes(path):
     assert all(torch.equal(out, outs[0]) for out in outs)
 
 
-def test_a_batch_gives_what_its_rows_give(anywhere):
+@pytest.mark.usefixtures("anywhere")
+def test_a_batch_gives_what_its_rows_give():
     made = case(4, (20, 70, 50), seed=2)
     whole = linear(made.a, made.weight)
     for row in range(20):
@@ -108,7 +110,8 @@ def test_a_batch_gives_what_its_rows_give(anywhere):
         assert torch.equal(linear(a, made.weight), whole[row])
 
 
-def test_leading_dimensions_and_strides_do_not_matter(anywhere):
+@pytest.mark.usefixtures("anywhere")
+def test_leading_dimensions_and_strides_do_not_matter():
     made = case(5, (12, 65, 24), seed=4)
     wanted = linear(made.a, made.weight, made.bias)
     codes = made.a.codes

@@ -5,30 +5,35 @@
 
 namespace {
 
-// Codes of 64 rows as unsigned ones in a buffer's order, `units` units from input `first` on; adds
-// the signed codes to sums.
+// Four codes of `count` rows as words, the first in the lowest byte.
+INLINE void gather(const Codes& b, const int8_t* from, int64_t count, int64_t own,
+                   uint32_t* words) {
+  if (b.stride == 1 && own == 4) {
+    for (int64_t c = 0; c < count; ++c) memcpy(words + c, from + c * b.row_stride, 4);
+    return;
+  }
+  for (int64_t i = 0; i < own; ++i, from += b.stride)
+    if (b.row_stride == 1)
+      for (int64_t c = 0; c < count; ++c)
+        words[c] |= static_cast<uint32_t>(static_cast<uint8_t>(from[c])) << (8 * i);
+    else
+      for (int64_t c = 0; c < count; ++c)
+        words[c] |= static_cast<uint32_t>(static_cast<uint8_t>(from[c * b.row_stride])) << (8 * i);
+}
+
+// Codes of up to 64 rows as unsigned ones in a buffer's order; adds the signed codes to sums.
 INLINE void fill_buffer(const Codes& b, const int8_t* rows, int64_t count, int64_t length,
                         int64_t units, uint8_t* buffer, int32_t* sums) {
   constexpr int SPLIT = planes(8);
   for (int64_t four = 0; four < 2 * units; ++four) {
     const int64_t own = least(4, length - four * 4);
     uint32_t words[PANEL] = {};
-    for (int64_t i = 0; i < own; ++i) {
-      const int8_t* from = rows + (four * 4 + i) * b.stride;
-      if (b.row_stride == 1)
-        for (int64_t c = 0; c < count; ++c) {
-          sums[c] += from[c];
-          words[c] |= static_cast<uint32_t>(static_cast<uint8_t>(from[c])) << (8 * i);
-        }
-      else
-        for (int64_t c = 0; c < count; ++c) {
-          sums[c] += from[c * b.row_stride];
-          words[c] |= static_cast<uint32_t>(static_cast<uint8_t>(from[c * b.row_stride]))
-                      << (8 * i);
-        }
-    }
+    gather(b, rows + four * 4 * b.stride, count, own, words);
     each<4 * PARTS>([&](auto v) LAMBDA {
-      const U32 w = load<U32>(words + v * LANES) ^ 0x80808080u;
+      const U32 codes = load<U32>(words + v * LANES), w = codes ^ 0x80808080u;
+      const I32 sum = ((I32)(codes << 24) >> 24) + ((I32)(codes << 16) >> 24) +
+                      ((I32)(codes << 8) >> 24) + ((I32)codes >> 24);
+      store(sums + v * LANES, load<I32>(sums + v * LANES) + sum);
       each<SPLIT>([&](auto p) LAMBDA {
         const U32 half = SPLIT == 1 ? w : (p ? w >> 4 : w) & 0x0f0f0f0fu;
         store(place(buffer, v, p, SPLIT, units, four), half);

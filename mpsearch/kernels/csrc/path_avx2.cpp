@@ -17,7 +17,7 @@ constexpr int64_t block(int bits) {
 }
 static_assert(block(6) == 1 && block(5) == 2 && block(4) == 4 && block(3) == 9 && block(2) == 21);
 
-constexpr int TILE_ROWS = 6, TILE_VECTORS = 2, FUSED_ROWS = 3, FUSED_MOST = 5;
+constexpr int TILE_ROWS = 6, TILE_VECTORS = 2, FUSED_ROWS = 3, FUSED_MOST = 6;
 constexpr int fused_span(int rows, int planes) { return rows * planes == 1 ? 4 : 2; }
 
 // Not the intrinsics: compilers would add products first and run out of registers.

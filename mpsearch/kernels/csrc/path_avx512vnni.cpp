@@ -6,15 +6,15 @@
 namespace {
 constexpr int TILE_ROWS = 6, TILE_VECTORS = 4, FUSED_ROWS = 6, FUSED_MOST = 16;
 constexpr int fused_span(int, int) { return 4; }
-INLINE Part mac(Part p, U32 w, U32 a) {
 #ifdef EMULATED
-  return plain_mac(p, w, a);
+__attribute__((noinline)) Part mac(Part p, U32 w, U32 a) { return plain_mac(p, w, a); }
 #else
+INLINE Part mac(Part p, U32 w, U32 a) {
   // not the intrinsic: gcc 12 keeps its accumulators in memory
   asm("vpdpbusd %2, %1, %0" : "+v"(p) : "v"(w), "v"(a));
   return p;
-#endif
 }
+#endif
 }  // namespace
 
 #include "kernels.h"
