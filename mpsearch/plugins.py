@@ -83,6 +83,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "backend": {
         "simulated": "mpsearch.backends.simulated:Simulated",
+        "integer": "mpsearch.backends.integer.backend:Integer",
         "integer_only": "mpsearch.backends.integer_only.backend:IntegerOnly",
     },
     "provider": {

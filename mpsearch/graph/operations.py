@@ -16,6 +16,8 @@ from mpsearch.core.types import Kind
 
 Change = Callable[[Tensor], Tensor]
 """What is done to one operand before the operation runs."""
+Product = Callable[[Tensor, Tensor], Tensor]
+"""A matrix product of two activations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +122,12 @@ def argument(node: Node, index: int) -> Any:
 
 
 def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Mapping[str, Change],
-              probability_value: Mapping[str, Change]) -> Tensor:
+              probability_value: Mapping[str, Change],
+              products: tuple[Product, Product] = (torch.matmul, torch.matmul)) -> Tensor:
     """Scaled dot-product attention in the open, with operands of its two products changed.
 
-    The arithmetic is that of `torch.nn.functional.scaled_dot_product_attention`, without dropout.
+    The *products* are of queries and keys (turned), and of probabilities and values. The arithmetic
+    is that of `torch.nn.functional.scaled_dot_product_attention`, without dropout.
     """
     query, key, value = args[:3]
     places = ("attn_mask", "dropout_p", "is_causal")
@@ -134,10 +138,10 @@ def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Ma
     scale = named.get("scale")
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     query, key = _changed(query_key, "input", query), _changed(query_key, "other", key)
-    logits = (query @ key.transpose(-2, -1)).mul_(scale)
+    logits = products[0](query, key.transpose(-2, -1)).mul_(scale)
     chances = _chances(logits, named.get("attn_mask"), causal=bool(named.get("is_causal")))
     chances = _changed(probability_value, "input", chances)
-    return chances @ _changed(probability_value, "other", value)
+    return products[1](chances, _changed(probability_value, "other", value))
 
 
 def _chances(logits: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:

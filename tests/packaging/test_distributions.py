@@ -87,6 +87,7 @@ def test_the_source_distribution_holds_what_a_build_and_the_tests_need(sdist, ro
 
 def test_the_source_distribution_holds_nothing_else(sdist):
     tops = {name.split("/")[0] for name in sdist if name}
-    assert tops <= {"mpsearch", "search_spaces", "tests", "cli.py", "pyproject.toml", "PKG-INFO",
-                    "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"}
+    assert tops <= {"mpsearch", "search_spaces", "tests", "cli.py", "hatch_build.py",
+                    "pyproject.toml", "PKG-INFO", "README.md", "LICENSE", "CHANGELOG.md",
+                    ".gitignore"}
     assert not [name for name in sdist if "__pycache__" in name]

@@ -1,0 +1,1 @@
+"""The integer backend: packed weights, integer sums, and scales only at the end of them."""

@@ -1,0 +1,78 @@
+"""Convolutions of activations and packed filters, in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from mpsearch.backends.integer.codes import Coder
+from mpsearch.backends.integer.rules import require
+from mpsearch.graph.sites import Site
+from mpsearch.kernels import Activation, PackedFilters, conv2d
+
+_TARGETS = frozenset({"aten.conv1d.default", "aten.conv2d.default"})
+_LINE = "aten.conv1d.default"
+_PLANES, _GROUPS = 4, 6
+_DEFAULTS = (None, 1, 0, 1, 1)  # bias, stride, padding, dilation, groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IntConv:
+    """A convolution in one or two dimensions; a line is an image of height 1."""
+
+    filters: PackedFilters
+    coder: Coder
+    line: bool
+
+    @classmethod
+    def of(cls, site: Site, filters: PackedFilters, coder: Coder) -> Self:
+        """For the one operation of *site*.
+
+        Raises:
+            Unsupported: a convolution of another form.
+        """
+        return cls(filters=filters, coder=coder, line=require(site, _TARGETS) == _LINE)
+
+    def __call__(self, operands: tuple[Any, ...]) -> Tensor:
+        """The operation's output, in the type of its input."""
+        x: Tensor = operands[0]
+        more = (*operands[2:], *_DEFAULTS[len(operands) - 2:])
+        bias: Tensor | None = more[0]
+        window = dict(zip(("stride", "padding", "dilation"),
+                          (_pair(each, rest) for each, rest in
+                           zip(more[1:4], (1, 0, 1), strict=True)), strict=True))
+        images = x.unsqueeze(-2) if self.line else x
+        images = images if images.dim() == _PLANES else images[None]
+        outs = [conv2d(each, self.filters, None if bias is None else bias.float(), **window)
+                for each in self._codes(images)]
+        out = torch.cat(outs) if len(outs) > 1 else outs[0]
+        out = out.squeeze(-2) if self.line else out
+        return (out if x.dim() == out.dim() else out[0]).to(x.dtype)
+
+    def _codes(self, images: Tensor) -> list[Activation]:
+        """The codes of all *images*, or of each where each has a scale of its own."""
+        found = self.coder(images.flatten(1))
+        codes = found.codes.view(images.shape)
+        if found.scale.numel() == 1:
+            return [Activation(codes, found.scale, found.zero)]
+        return [Activation(codes[i:i + 1], found.scale[i:i + 1], found.zero[i:i + 1])
+                for i in range(len(codes))]
+
+
+def groups_of(site: Site) -> int:
+    """Groups of channels of the convolution of *site*."""
+    operands = site.node.args
+    groups = operands[_GROUPS] if len(operands) > _GROUPS else 1
+    assert isinstance(groups, int)  # noqa: S101 - its schema says so
+    return groups
+
+
+def _pair(each: int | Sequence[int], rest: int) -> tuple[int, int]:
+    """For height and width; *rest* is what stands for a height that is not given."""
+    if isinstance(each, int):
+        return each, each
+    return (rest, each[0]) if len(each) == 1 else (each[0], each[1])

@@ -1,0 +1,64 @@
+"""Products of two activations, as attention has them, in integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from mpsearch.backends.integer.codes import Coder
+from mpsearch.backends.integer.rules import require
+from mpsearch.graph.sites import Site
+from mpsearch.kernels import matmul
+
+_TARGETS = frozenset({"aten.matmul.default", "aten.bmm.default", "aten.mm.default",
+                      "aten.addmm.default", "aten.baddbmm.default"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntMatmul:
+    """The product of *left* [..., M, K] and *right* [..., K, N], batches spread over each other."""
+
+    left: Coder
+    right: Coder
+
+    def __call__(self, left: Tensor, right: Tensor) -> Tensor:
+        """[..., M, N] in the type of *left*."""
+        batch: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+            left.shape[:-2], right.shape[:-2])
+        own, other = (x.expand(*batch, *x.shape[-2:]) for x in (left, right))
+        return matmul(self.left(own), self.right(other.transpose(-2, -1))).to(left.dtype)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """A *product* as an operation of its own, whose operands may begin with what is added to it."""
+
+    product: IntMatmul
+    first: int
+
+    @classmethod
+    def of(cls, site: Site, product: IntMatmul) -> Self:
+        """For the one operation of *site*.
+
+        Raises:
+            Unsupported: a product of another form.
+        """
+        require(site, _TARGETS)
+        operand = site.calls[0].operation.input
+        assert operand is not None  # noqa: S101 - products have inputs
+        return cls(product=product, first=operand.index)
+
+    def __call__(self, operands: tuple[Any, ...]) -> Tensor:
+        """The operation's output."""
+        left, right = operands[self.first: self.first + 2]
+        out = self.product(_matrix(left, 0), _matrix(right, -1))
+        out = out.squeeze(-2) if left.dim() == 1 else out
+        out = out.squeeze(-1) if right.dim() == 1 else out
+        return out + operands[0] if self.first else out
+
+
+def _matrix(x: Tensor, dim: int) -> Tensor:
+    return x.unsqueeze(dim) if x.dim() == 1 else x

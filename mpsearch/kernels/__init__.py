@@ -1,0 +1,37 @@
+"""Integer arithmetic on packed codes: compiled kernels for CPUs, and torch where none compile.
+
+How a backend calls it, for a layer with weight format ``fmt`` and activation format ``act``::
+
+    w = PackedWeight.of(codes.flatten(1), params.scale, params.zero_point, bits=fmt.bits,
+                        first=fmt.code_range[0], group=fmt.group_size)
+    a = quantize(x, *act.code_range, scale=scale, zero=zero, where="the input of blocks.0.fc1")
+    a = quantize(x, *act.code_range, symmetric=act.symmetric, where=...)   # dynamic, per row
+    y = linear(a, w, bias)
+
+| call | takes | gives |
+|---|---|---|
+| `PackedWeight.of` | integer codes [outputs, inputs], scale float32 and zero integer of 1, outputs, or outputs * groups numbers | 2 to 8 bits a code, in panels |
+| `PackedFilters.of` | codes [outputs, channels / groups, kh, kw] | the same for `conv2d` |
+| `quantize` | float [..., K] | `Activation`: codes int8 (int16 beyond 8 bits), scale float32 and zero int32 of 1 or rows numbers |
+| `linear` | `Activation` [..., inputs], weight, bias float32 [outputs] | float32 [..., outputs] |
+| `linear_sums` | the same without groups | int32 [..., outputs], int64 for 16-bit codes |
+| `matmul`, `matmul_sums` | `Activation` [..., M, K] and [..., N, K], any strides | float32 or int32 [..., M, N] |
+| `conv2d`, `conv2d_sums` | `Activation` [B, C, H, W] of one scale | float32 or int32 [B, outputs, h, w] |
+
+All are exact: sums of codes equal those of int64 arithmetic bit for bit on every instruction set, and
+float results do not depend on instruction set, threads or batch. They are operators
+``torch.ops.mpsearch.*`` underneath, which `torch.compile` sees through; see `ops`. `PackedWeight`
+pickles: it is tensors and numbers.
+
+`kernels()` says what computes; MPSEARCH_ISA chooses an instruction set, MPSEARCH_KERNELS the folder
+of libraries that were compiled on first use.
+"""  # noqa: E501 - a table
+
+from mpsearch.kernels.activation import Activation, quantize
+from mpsearch.kernels.convolution import PackedFilters, conv2d, conv2d_sums
+from mpsearch.kernels.library import kernels
+from mpsearch.kernels.packed import PackedWeight
+from mpsearch.kernels.products import linear, linear_sums, matmul, matmul_sums
+
+__all__ = ["Activation", "PackedFilters", "PackedWeight", "conv2d", "conv2d_sums", "kernels",
+           "linear", "linear_sums", "matmul", "matmul_sums", "quantize"]

@@ -1,0 +1,72 @@
+"""Activations as integer codes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput
+from mpsearch.kernels import native, ops, reference
+
+_NARROW = 1 << 8
+
+
+class Activation(NamedTuple):
+    """Numbers (codes - zero) * scale.
+
+    *codes* [..., K] are int8, or int16 for formats of 9 to 16 bits; *scale* (float32) and *zero*
+    (int32) hold one number, or one for each row of codes. Codes and zero points of a format whose
+    largest code does not fit are both lower by 128 (int8) or 32768 (int16) than the format says.
+    """
+
+    codes: Tensor
+    scale: Tensor
+    zero: Tensor
+
+    def rows(self) -> Tensor:
+        """Codes as [M, K]."""
+        return self.codes.reshape(-1, self.codes.shape[-1])
+
+
+def quantize(x: Tensor, first: int, last: int, *, scale: Tensor | None = None,
+             zero: Tensor | int = 0, symmetric: bool = True, where: str = "") -> Activation:
+    """Nearest codes of *x* [..., K], ties to even, within *first* to *last* (a ``code_range``).
+
+    With *scale* (float32, one number) and *zero* (as the format counts) they are those of every
+    row. Without, each row gets the smallest scale that clips nothing, and a zero point unless
+    *symmetric*. Scales and codes are those of `mpsearch.quantizers.uniform.Uniform`, to the bit.
+
+    Raises:
+        BadInput: a number is NaN or infinite; *where* says whose they are. Or codes of more than
+            16 bits.
+    """
+    rows = x.detach().float().reshape(-1, x.shape[-1])
+    own = None if scale is None else scale.detach().float().reshape(1)
+    lower = _lower(zero, first, last)
+    if last - first >= _NARROW:
+        found = _wide(rows, (first, last), own, lower, symmetric=symmetric, where=where)
+    elif own is None:
+        found = torch.ops.mpsearch.quantize_rows_dynamic(rows, first, last, symmetric, where)
+    else:
+        codes = torch.ops.mpsearch.quantize_rows(rows, own, lower, first, last, where)
+        found = codes, own, lower
+    return Activation(found[0].view(x.shape), *found[1:])
+
+
+def _wide(rows: Tensor, code_range: tuple[int, int], scale: Tensor | None, zero: Tensor, *,
+          symmetric: bool, where: str) -> tuple[Tensor, Tensor, Tensor]:
+    first, last = code_range
+    if last - first >= _NARROW ** 2:
+        raise BadInput(f"codes from {first} to {last} have more than 16 bits")
+    try:
+        return reference.quantize(rows, first, last, scale=scale, zero=zero, symmetric=symmetric)
+    except native.NotFinite:
+        raise BadInput(ops.not_finite(where)) from None
+
+
+def _lower(zero: Tensor | int, first: int, last: int) -> Tensor:
+    """A format's zero point as one number of the codes that are kept."""
+    half = (_NARROW if last - first < _NARROW else _NARROW ** 2) // 2
+    return torch.as_tensor(zero, dtype=torch.int32).reshape(1) - (half if last >= half else 0)

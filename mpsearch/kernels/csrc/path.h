@@ -1,0 +1,63 @@
+// What an instruction set offers: the same functions, compiled with its flags.
+#pragma once
+
+#include <stdint.h>
+
+enum Status { DONE = 0, NOT_FINITE = 1, NO_MEMORY = 2, NO_PATH = 3 };
+enum Way { AUTOMATIC = 0, FUSED = 1, BUFFERED = 2 };
+
+// Rows of activation codes: row m starts at codes + m * stride. Scale and zero point of row m lie
+// at m * scale_step and m * zero_step: a step of 0 is one for all.
+struct Rows {
+  const int8_t* codes;
+  int64_t count, stride;
+  const float* scale;
+  int64_t scale_step;
+  const int32_t* zero;
+  int64_t zero_step;
+};
+
+// A packed weight (see layout.h); its tables are [panels][groups][64].
+struct Weight {
+  const uint8_t* stream;
+  const float* scale;
+  const int32_t *zero, *sums;
+  int64_t bits, outputs, inputs, group;
+};
+
+// Numbers [count, stride] in; codes, scales and zero points of rows out.
+struct Numbers {
+  const float* numbers;
+  int64_t count, length, stride;
+  int32_t first, last;  // codes
+  int8_t* codes;
+  float* scale;
+  int32_t* zero;
+};
+
+// Codes [batch, rows, length] by strides; scales and zero points are dense [batch, rows].
+struct Codes {
+  const int8_t* codes;
+  int64_t rows, batch_stride, row_stride, stride;
+  const float* scale;
+  const int32_t* zero;
+};
+
+// One filter a channel: codes [batch, channels, height, width] dense, filters [channels, kernel].
+struct Depthwise {
+  const int8_t* codes;
+  const int16_t* filters;  // less their zero points
+  int64_t batch, channels, height, width, kernel_height, kernel_width, stride_y, stride_x,
+      padding_y, padding_x, dilation_y, dilation_x, out_height, out_width;
+  int32_t zero;
+  int32_t* sums;
+};
+
+struct Path {
+  int (*linear)(const Rows&, const Weight&, const float* bias, void* out, int raw, int way,
+                int threads);
+  int (*quantize)(const Numbers&, int dynamic, int symmetric, int threads);
+  int (*batched)(const Codes&, const Codes&, int64_t batch, int64_t length, void* out, int raw,
+                 int threads);
+  int (*depthwise)(const Depthwise&, int threads);
+};

@@ -1,0 +1,111 @@
+"""Calls of the C interface on tensors. Shapes and types were checked before."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput, MpsearchError
+from mpsearch.kernels.library import Kernels, threads
+
+AUTOMATIC, FUSED, BUFFERED = 0, 1, 2
+_NOT_FINITE, _NO_MEMORY = 1, 2
+
+
+class NotFinite(BadInput):
+    """Numbers to quantize are NaN or infinite."""
+
+
+def linear(own: Kernels, codes: Tensor, zero: Tensor, stream: Tensor, tables: Sequence[Tensor],
+           *, bits: int, outputs: int, group: int, scale: Tensor | None = None,
+           bias: Tensor | None = None, way: int = AUTOMATIC) -> Tensor:
+    """[M, outputs] of *codes* [M, K]: float32, or int32 sums where there is no *scale*.
+
+    *tables* are the weight's scale, zero and sums.
+    """
+    rows, inputs = codes.shape
+    if codes.stride(1) != 1:
+        codes = codes.contiguous()
+    raw = scale is None
+    out = torch.empty((rows, outputs), dtype=torch.int32 if raw else torch.float32)
+    _check(own.library.mps_linear(
+        own.number, threads(), way, raw, _at(codes), _long(rows), _long(codes.stride(0)),
+        _at(scale), _long(_step(scale)), _at(zero), _long(_step(zero)), _at(stream),
+        *map(_at, tables), _at(bias), _long(bits), _long(outputs), _long(inputs), _long(group),
+        _at(out)))
+    return out
+
+
+def quantize(own: Kernels, x: Tensor, first: int, last: int, *, scale: Tensor | None = None,
+             zero: Tensor | None = None, symmetric: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes int8 of *x* [M, K], and their scales and zero points: those given, or one a row.
+
+    Raises:
+        NotFinite: a number is NaN or infinite.
+    """
+    rows, length = x.shape
+    if x.stride(1) != 1:
+        x = x.contiguous()
+    dynamic = scale is None or zero is None
+    scale = torch.empty(rows) if scale is None or dynamic else scale
+    zero = torch.zeros(rows, dtype=torch.int32) if zero is None or dynamic else zero
+    codes = torch.empty((rows, length), dtype=torch.int8)
+    _check(own.library.mps_quantize(
+        own.number, threads(), dynamic, symmetric, _at(x), _long(rows), _long(length),
+        _long(x.stride(0)), first, last, _at(codes), _at(scale), _at(zero)))
+    return codes, scale, zero
+
+
+def batched(own: Kernels, a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor, *,
+            scales: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """[B, M, N] of *a* [B, M, K] and *b* [B, N, K], int32, or float32 with *scales*.
+
+    Tables are dense: [B, M] of *a* and [B, N] of *b*.
+    """
+    (batch, rows, length), columns = a.shape, b.shape[1]
+    out = torch.empty((batch, rows, columns),
+                      dtype=torch.int32 if scales is None else torch.float32)
+    a_scale, b_scale = scales or (None, None)
+    _check(own.library.mps_batched(
+        own.number, threads(), scales is None, _long(batch), _long(length),
+        _at(a), _long(rows), *map(_long, a.stride()), _at(a_scale), _at(a_zero),
+        _at(b), _long(columns), *map(_long, b.stride()), _at(b_scale), _at(b_zero), _at(out)))
+    return out
+
+
+def depthwise(own: Kernels, codes: Tensor, filters: Tensor, zero: int, window: Sequence[int], *,
+              size: tuple[int, int]) -> Tensor:
+    """int32 sums [B, C, *size*] of dense *codes* [B, C, H, W] and int16 *filters* [C, kh, kw].
+
+    *window* is the stride, padding and dilation, each for y and x.
+    """
+    shape = (*codes.shape, *filters.shape[1:], *window, *size)
+    out = torch.empty((*codes.shape[:2], *size), dtype=torch.int32)
+    _check(own.library.mps_depthwise(
+        own.number, threads(), _at(codes), _at(filters),
+        (ctypes.c_int64 * len(shape))(*shape), zero, _at(out)))
+    return out
+
+
+_long = ctypes.c_int64
+
+
+def _at(x: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if x is None else x.data_ptr())
+
+
+def _step(x: Tensor | None) -> int:
+    """From a row's number to the next one's; 0 where there is one for all."""
+    return 0 if x is None or x.numel() == 1 else 1
+
+
+def _check(status: int) -> None:
+    if status == _NOT_FINITE:
+        raise NotFinite("the numbers are not all finite")
+    if status == _NO_MEMORY:
+        raise MemoryError("no memory left for the integer kernels")
+    if status:
+        raise MpsearchError("the integer kernels have no such path: build them again")

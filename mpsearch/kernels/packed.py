@@ -1,0 +1,194 @@
+"""Weights as the kernels read them: panels of 64 output channels, units of 8 inputs, bit planes.
+
+The layout is that of `csrc/layout.h`, which describes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput, Unsupported
+
+PANEL, UNIT = 64, 8
+BITS = range(2, 9)
+_QUARTER = 16
+_LARGEST_ACTIVATION = 255  # |code - zero point| of 8 bits
+_INT32 = 1 << 31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PackedWeight:
+    """A weight [outputs, inputs] of *bits* (2 to 8) bits a code, and what its codes mean.
+
+    *stream* holds the codes, uint8, panels * groups * units * 64 * bits bytes. *scale* (float32),
+    *zero* (int32, counted like the unsigned codes in the stream) and *sums* (int32, the sum of
+    codes less zero point) are [panels, groups, 64], filled up with 0. *group* is the run of inputs
+    that share a scale; *inputs* where there is one run.
+    """
+
+    stream: Tensor
+    scale: Tensor
+    zero: Tensor
+    sums: Tensor
+    bits: int
+    outputs: int
+    inputs: int
+    group: int
+
+    @classmethod
+    def of(cls, codes: Tensor, scale: Tensor, zero: Tensor | None = None, *, bits: int,
+           first: int, group: int | None = None) -> Self:
+        """Pack integer *codes* [outputs, inputs] from *first* to first + 2**bits - 1.
+
+        A weight is (code - zero) * scale. *scale* and *zero* hold a number for the whole weight,
+        for each output, or for each run of *group* inputs in each output, outputs first; the last
+        run may be shorter. No *zero* is zero points of 0.
+
+        Raises:
+            BadInput: bits that there are no kernels for, codes or zero points out of range, or
+                scales that do not fit.
+            Unsupported: so many inputs that an int32 sum might overflow.
+        """
+        if bits not in BITS:
+            raise BadInput(f"there are kernels for weights of 2 to 8 bits, not {bits}")
+        outputs, inputs = codes.shape
+        if not outputs or not inputs:
+            raise BadInput(f"a weight of shape {tuple(codes.shape)} has nothing to multiply")
+        own = group if group is not None and 0 < group < inputs else inputs
+        check_sums(own, bits)
+        runs = -(-inputs // own)
+        last = first + (1 << bits) - 1
+        zero = torch.zeros(1, dtype=torch.int32) if zero is None else zero
+        _check_within(codes, first, last, "codes")
+        _check_within(zero, first, last, "zero points")
+        zeros = _per_run(zero, outputs, runs).to(torch.int32) - first
+        padded = _in_units(codes.to(torch.int32) - first, own, runs)
+        lengths = torch.full((runs,), own, dtype=torch.int32)
+        lengths[-1] = inputs - own * (runs - 1)
+        sums = padded.sum((-1, -2), dtype=torch.int32) - zeros * lengths
+        return cls(stream=_stream(padded.to(torch.uint8), bits),
+                   scale=_panels(_per_run(scale, outputs, runs).float()), zero=_panels(zeros),
+                   sums=_panels(sums), bits=bits, outputs=outputs, inputs=inputs, group=own)
+
+    @property
+    def groups(self) -> int:
+        """Runs of inputs that have a scale of their own."""
+        return self.scale.shape[1]
+
+    def steps(self) -> Tensor:
+        """Codes less their zero points, int32 [outputs, inputs]."""
+        runs, units = self.groups, -(-self.group // UNIT)
+        codes = _codes(self.stream, self.bits, runs, units) - self._rows(self.zero)[..., None]
+        return codes[: self.outputs, :, : self.group].reshape(self.outputs, -1)[:, : self.inputs]
+
+    def scales(self) -> Tensor:
+        """Scales, float32 [outputs, groups]."""
+        return self._rows(self.scale)[: self.outputs]
+
+    def _rows(self, table: Tensor) -> Tensor:
+        return table.transpose(1, 2).reshape(-1, self.groups)
+
+
+def check_sums(terms: int, bits: int) -> None:
+    """Refuse sums of so many *terms* of *bits*-bit weights that they might not fit int32.
+
+    A term is at most 255 * (2**bits - 1): zero points are codes, so neither factor is more.
+
+    Raises:
+        Unsupported: they might not.
+    """
+    most = (_INT32 - 1) // (_LARGEST_ACTIVATION * ((1 << bits) - 1))
+    if terms > most:
+        raise Unsupported(f"a sum of {terms} products with {bits}-bit weights may not fit 32 bits: "
+                          f"use groups of at most {most} inputs")
+
+
+def _check_within(x: Tensor, first: int, last: int, what: str) -> None:
+    if x.numel() and not first <= int(x.min()) <= int(x.max()) <= last:
+        raise BadInput(f"{what} from {int(x.min())} to {int(x.max())} where a weight has those "
+                       f"from {first} to {last}")
+
+
+def _per_run(table: Tensor, outputs: int, runs: int) -> Tensor:
+    if table.numel() == outputs * runs:
+        return table.detach().reshape(outputs, runs)
+    if table.numel() not in {1, outputs}:
+        raise BadInput(f"{table.numel()} scales or zero points for {outputs} outputs with {runs} "
+                       "groups each: give one, one an output, or one a group")
+    return table.detach().reshape(-1, 1).expand(outputs, runs)
+
+
+def _panels(table: Tensor) -> Tensor:
+    """[outputs, runs] as [panels, runs, 64], filled up with 0."""
+    outputs, runs = table.shape
+    panels = -(-outputs // PANEL)
+    full = table.new_zeros((panels * PANEL, runs))
+    full[:outputs] = table
+    return full.view(panels, PANEL, runs).transpose(1, 2).contiguous()
+
+
+def _in_units(codes: Tensor, group: int, runs: int) -> Tensor:
+    """[outputs, inputs] as [outputs, runs, units, 8], filled up with 0."""
+    outputs, inputs = codes.shape
+    units = -(-group // UNIT)
+    grouped = codes.new_zeros((outputs, runs * group))
+    grouped[:, :inputs] = codes
+    full = codes.new_zeros((outputs, runs, units * UNIT))
+    full[:, :, :group] = grouped.view(outputs, runs, group)
+    return full.view(outputs, runs, units, UNIT)
+
+
+def _planes(bits: int) -> list[tuple[int, int, int]]:
+    """(bits of a plane, where it starts in a code, and in a unit's bytes)."""
+    found, at, place = [], 0, 0
+    for own in (8, 4, 2, 1):
+        if bits & own:
+            found.append((own, at, place))
+            at, place = at + own, place + own * 64
+    return found
+
+
+def _places(own: int, half: int, quarter: int) -> tuple[int, int]:
+    """Which 64 bytes of a plane of *own* bits, and the shift there."""
+    return {8: (4 * half + quarter, 0), 4: (quarter, 4 * half),
+            2: (quarter // 2, 2 * (2 * half + quarter % 2)), 1: (0, 4 * half + quarter)}[own]
+
+
+def _stream(codes: Tensor, bits: int) -> Tensor:
+    """Unsigned codes [outputs, runs, units, 8] as the packed stream."""
+    outputs, runs, units, _ = codes.shape
+    panels = -(-outputs // PANEL)
+    full = codes.new_zeros((panels * PANEL, runs, units, UNIT))
+    full[:outputs] = codes
+    # panel, quarter, channel, run, unit, half, four -> panel, run, unit, half, quarter, 64 bytes
+    cut = full.view(panels, 4, _QUARTER, runs, units, 2, 4).permute(0, 3, 4, 5, 1, 2, 6)
+    cut = cut.reshape(panels, runs, units, 2, 4, 64)
+    stream = codes.new_zeros((panels, runs, units, bits * 64))
+    for own, at, place in _planes(bits):
+        for half in range(2):
+            for quarter in range(4):
+                where, shift = _places(own, half, quarter)
+                part = cut[..., half, quarter, :] >> at & (1 << own) - 1
+                start = place + where * 64
+                stream[..., start : start + 64] |= part << shift
+    return stream.reshape(-1)
+
+
+def _codes(stream: Tensor, bits: int, runs: int, units: int) -> Tensor:
+    """The unsigned codes of a stream, int32 [panels * 64, runs, units * 8]."""
+    cut = stream.view(-1, runs, units, bits * 64)
+    panels = cut.shape[0]
+    codes = stream.new_zeros((panels, runs, units, 2, 4, 64))
+    for own, at, place in _planes(bits):
+        for half in range(2):
+            for quarter in range(4):
+                where, shift = _places(own, half, quarter)
+                start = place + where * 64
+                part = cut[..., start : start + 64] >> shift & (1 << own) - 1
+                codes[..., half, quarter, :] |= part << at
+    back = codes.view(panels, runs, units, 2, 4, _QUARTER, 4).permute(0, 4, 5, 1, 2, 3, 6)
+    return back.reshape(panels * PANEL, runs, units * UNIT).to(torch.int32)

@@ -1,0 +1,134 @@
+"""Linear layers and products of two activations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mpsearch.core.errors import BadInput
+from mpsearch.kernels.activation import Activation
+from mpsearch.kernels.packed import PackedWeight, check_sums
+
+_BYTE, _BITS, _HALF = 256, 8, 128
+_MATRIX = 2  # dimensions
+
+
+def linear(a: Activation, weight: PackedWeight, bias: Tensor | None = None) -> Tensor:
+    """*a* [..., inputs] times a packed weight: float32 [..., outputs].
+
+    Sums of codes are exact; then they are converted to float32, times the weight's scale (summed
+    over groups in their order), times the activation's, plus *bias* (float32 [outputs]). Results do
+    not depend on the instruction set or the number of threads.
+
+    Activations of 16 bits go as two exact products of bytes.
+
+    Raises:
+        BadInput: the shapes do not fit.
+    """
+    _check(a, weight)
+    wide = a.codes.dtype == torch.int16
+    if wide and weight.groups == 1:
+        return _from_sums(linear_sums(a, weight), a, weight, bias)
+    if wide:
+        high, low = _limbs(a)
+        return linear(high, weight) + linear(low, weight, bias)
+    out: Tensor = torch.ops.mpsearch.int_linear(
+        a.rows(), a.scale, a.zero, *_parts(weight), None if bias is None else bias.float())
+    return out.view(*a.codes.shape[:-1], weight.outputs)
+
+
+def linear_sums(a: Activation, weight: PackedWeight) -> Tensor:
+    """The exact sums of (code - zero) * (weight code - its zero) [..., outputs].
+
+    int32 for activations of 8 bits, int64 for those of 16.
+
+    Raises:
+        BadInput: the shapes do not fit, or the weight has groups, whose sums have no common unit.
+    """
+    _check(a, weight)
+    if weight.groups > 1:
+        raise BadInput(f"a weight with {weight.groups} groups of inputs has no sums in one unit: "
+                       "use linear")
+    if a.codes.dtype == torch.int16:
+        high, low = _limbs(a)
+        return linear_sums(high, weight).long() * _BYTE + linear_sums(low, weight)
+    out: Tensor = torch.ops.mpsearch.int_linear_sums(a.rows(), a.zero, *_parts(weight))
+    return out.view(*a.codes.shape[:-1], weight.outputs)
+
+
+def matmul(a: Activation, b: Activation) -> Tensor:
+    """*a* [..., M, K] times *b* [..., N, K] transposed: float32 [..., M, N].
+
+    Both have 8-bit codes of any strides (pass values as [..., N, K] by a transposed view). Scales
+    and zero points are one number, or one for each row: of M in *a*, of N in *b*.
+
+    Raises:
+        BadInput: the shapes do not fit.
+    """
+    left, right = _batched(a), _batched(b)
+    _check_pair(a, b)
+    out: Tensor = torch.ops.mpsearch.int_batched(left[0], _table(a.scale, left[0]), left[1],
+                                                 right[0], _table(b.scale, right[0]), right[1])
+    return out.view(*a.codes.shape[:-1], b.codes.shape[-2])
+
+
+def matmul_sums(a: Activation, b: Activation) -> Tensor:
+    """The exact sums of `matmul`, int32 [..., M, N].
+
+    Raises:
+        BadInput: the shapes do not fit.
+    """
+    left, right = _batched(a), _batched(b)
+    _check_pair(a, b)
+    out: Tensor = torch.ops.mpsearch.int_batched_sums(*left, *right)
+    return out.view(*a.codes.shape[:-1], b.codes.shape[-2])
+
+
+def _batched(a: Activation) -> tuple[Tensor, Tensor]:
+    """Codes as [B, rows, K], without a copy where strides allow it, and zero points [B, rows]."""
+    codes = a.codes.unsqueeze(0) if a.codes.dim() == _MATRIX else a.codes.flatten(0, -3)
+    return codes, _table(a.zero, codes)
+
+
+def _table(table: Tensor, codes: Tensor) -> Tensor:
+    if table.numel() == 1:
+        return table.reshape(1, 1).expand(codes.shape[:2]).contiguous()
+    return table.reshape(codes.shape[:2]).contiguous()
+
+
+def _check_pair(a: Activation, b: Activation) -> None:
+    one, two = a.codes, b.codes
+    if one.dtype != torch.int8 or two.dtype != torch.int8:
+        raise BadInput("products of two activations have 8-bit codes: quantize them to at most "
+                       "8 bits")
+    if one.shape[:-2] != two.shape[:-2] or one.shape[-1] != two.shape[-1] or not one.shape[-1]:
+        raise BadInput(f"codes of shape {tuple(one.shape)} do not multiply those of shape "
+                       f"{tuple(two.shape)}: they need the same batch and last dimension")
+    check_sums(one.shape[-1], _BITS)
+
+
+def _check(a: Activation, weight: PackedWeight) -> None:
+    if a.codes.shape[-1] != weight.inputs:
+        raise BadInput(f"codes of shape {tuple(a.codes.shape)} for a weight with {weight.inputs} "
+                       "inputs")
+
+
+def _parts(w: PackedWeight) -> tuple[Tensor, Tensor, Tensor, Tensor, int, int, int]:
+    return w.stream, w.scale, w.zero, w.sums, w.bits, w.outputs, w.group
+
+
+def _limbs(a: Activation) -> tuple[Activation, Activation]:
+    """16-bit codes as 256 * high + low, both of 8 signed bits: exact, zero points too."""
+    def cut(x: Tensor) -> tuple[Tensor, Tensor]:
+        return x >> _BITS, (x & (_BYTE - 1)) - _HALF
+
+    (high, low), (high_zero, low_zero) = cut(a.codes), cut(a.zero)
+    return (Activation(high.to(torch.int8), a.scale * _BYTE, high_zero),
+            Activation(low.to(torch.int8), a.scale, low_zero))
+
+
+def _from_sums(sums: Tensor, a: Activation, weight: PackedWeight, bias: Tensor | None) -> Tensor:
+    rows = sums.view(-1, weight.outputs).double() * weight.scales()[:, 0]
+    out = (rows * a.scale.view(-1, 1)).float()
+    out = out if bias is None else out + bias
+    return out.view(sums.shape)

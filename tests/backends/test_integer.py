@@ -1,0 +1,106 @@
+"""The integer backend: the simulated one's numbers, from sums of integers."""
+
+import pytest
+import torch
+
+from mpsearch.backends.integer.backend import Integer
+from mpsearch.backends.simulated import Simulated
+from mpsearch.core.errors import BadInput, Unsupported
+from mpsearch.core.formats import IntFormat, registry
+from mpsearch.core.formats.floating import FloatFormat
+from mpsearch.core.types import Scheme
+from mpsearch.fakequant.keys import chosen_ranges
+
+MODELS = ("chain", "residual", "attention", "sdpa", "language")
+
+
+@pytest.fixture
+def both(models):
+    """The two backends' modules for a model of networks.py with *scheme* on every layer."""
+    def make(name, scheme):
+        model = models.caught(name)
+        study = models.study_of(model, (scheme,), [models.inputs_of(name, 3)])
+        schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
+        ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input,
+                                                             "other": own.other})
+                  for layer, own in schemes.items()}
+        return [backend(model.program, model.fake, schemes, ranges)
+                for backend in (Integer(), Simulated())]
+    return make
+
+
+def scheme_of(weight, activation):
+    return Scheme(weight=weight, input=activation, other=activation)
+
+
+CALIBRATED = IntFormat(bits=8, granularity="tensor", symmetric=False)
+PAIRS = [
+    (IntFormat(bits=4), CALIBRATED),
+    (IntFormat(bits=3, granularity="group:32"), IntFormat(bits=8, granularity="token")),
+    (IntFormat(bits=5, granularity="tensor", symmetric=False),
+     IntFormat(bits=4, granularity="token", symmetric=False)),
+]
+WIDTHS = [*((IntFormat(bits=bits), CALIBRATED) for bits in range(2, 9)),
+          (IntFormat(bits=6, symmetric=False), IntFormat(bits=16, granularity="token")),
+          (IntFormat(bits=2), IntFormat(bits=12, granularity="tensor", symmetric=False))]
+
+
+@pytest.mark.parametrize(("name", "weight", "activation"), [
+    *((name, *pair) for name in MODELS for pair in PAIRS),
+    *(("chain", *pair) for pair in WIDTHS)], ids=str)
+def test_logits_are_those_of_the_simulated_backend(models, both, name, weight, activation):
+    args = models.inputs_of(name, 4)
+    integer, simulated = both(name, scheme_of(weight, activation))
+    assert integer.in_integers
+    found, wanted = integer(*args), simulated(*args)
+    close = (found - wanted).abs() <= 1e-5 * wanted.abs().max()
+    # A rounding of the float sums can turn a later code: few numbers, and not far.
+    assert float(close.float().mean()) > 0.9
+    assert float((found - wanted).abs().max()) <= 0.1 * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_alone_are_multiplied_in_float(models, both, name):
+    args = models.inputs_of(name, 4)
+    for kind in ("int", "lloyd", "trellis"):
+        cls = registry.format_class(kind)
+        weight = cls(**{**cls.usual("weight", {}), "bits": 4})
+        integer, simulated = both(name, Scheme(weight=weight))
+        assert not integer.in_integers
+        assert torch.equal(integer(*args), simulated(*args))
+
+
+def test_weights_that_are_stacks_of_matrices_are_refused(both):
+    with pytest.raises(Unsupported, match="stack of matrices"):
+        both("stored", scheme_of(IntFormat(bits=4), CALIBRATED))
+
+
+def test_values_that_are_not_finite_are_told_with_their_layer(models, both):
+    integer, _ = both("chain", scheme_of(IntFormat(bits=4), CALIBRATED))
+    args = models.inputs_of("chain", 2)
+    args[0][0] = torch.nan
+    with pytest.raises(BadInput, match="the input of layer '"):
+        integer(*args)
+
+
+def test_batches_of_any_size_run_and_their_samples_do_not_meet(models, both):
+    integer, _ = both("sdpa", scheme_of(IntFormat(bits=4), IntFormat(bits=8, granularity="token")))
+    args = models.inputs_of("sdpa", 5)
+    whole = integer(*args)
+    for i in range(5):
+        assert torch.equal(integer(*(arg[i:i + 1] for arg in args)), whole[i:i + 1])
+    assert integer(*(arg[:0] for arg in args)).shape[0] == 0
+
+
+@pytest.mark.parametrize(("scheme", "words"), [
+    (Scheme(weight=IntFormat(bits=12), input=IntFormat(bits=8, granularity="token")),
+     "nearest is int with 8 bits, granularity channel"),
+    (Scheme(weight=IntFormat(bits=4), input=FloatFormat(bits=4, granularity="token")),
+     "nearest is int with 4 bits, granularity token"),
+    (Scheme(input=IntFormat(bits=8, granularity="token")), "keeps its weight in float"),
+])
+def test_what_no_kernel_multiplies_is_refused_by_name(both, scheme, words):
+    with pytest.raises(Unsupported, match=words) as caught:
+        both("chain", scheme)
+    assert "layer '" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,215 @@
+"""Delivery: what is built where, which path is chosen, and what happens where nothing compiles."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mpsearch.core.errors import BadInput
+from mpsearch.kernels import build, kernels, library
+from mpsearch.kernels.library import PATHS, using
+from mpsearch.kernels.selftest import is_right
+from tests.kernels.cases import case
+
+PROGRAM = """
+import torch, warnings
+from mpsearch.kernels import kernels, PackedWeight, linear_sums, quantize
+w = PackedWeight.of(torch.arange(12).view(3, 4) % 4, torch.ones(1), bits=2, first=0)
+print(linear_sums(quantize(torch.eye(4), -1, 1), w).tolist())
+own = kernels()
+print(own.path if own else "torch")
+"""
+WITHOUT_TORCH = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("build", {build.__file__!r})
+build = sys.modules["build"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(build)"""
+EYE = "[[0, 0, 0], [1, 1, 1], [2, 2, 2], [3, 3, 3]]"
+
+
+def run(program, **variables):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          check=False, env=environment)
+
+
+def fake_compiler(folder, text):
+    place = folder / "c++"
+    place.write_text(f"#!/bin/sh\n{text}\n")
+    place.chmod(0o755)
+    return str(place)
+
+
+def test_without_a_compiler_torch_computes_and_says_so_once(tmp_path):
+    done = run(PROGRAM + PROGRAM, CXX="/nowhere/c++", MPSEARCH_KERNELS=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == [EYE, "torch"]
+    said = [line for line in done.stderr.splitlines() if "Warning" in line]
+    assert len(said) == 1
+    assert "torch alone, which is exact but slow: no C++ compiler: /nowhere/c++" in said[0]
+
+
+def test_a_compiler_that_fails_is_quoted(tmp_path):
+    broken = fake_compiler(tmp_path, 'case "$*" in *--version*) exit 0;; esac\n'
+                                     'echo "x.cpp:1: error: no such luck" >&2; exit 1')
+    done = run(PROGRAM, CXX=broken, MPSEARCH_KERNELS=str(tmp_path / "kept"))
+    assert done.stdout.split("\n")[:2] == [EYE, "torch"]
+    assert "error: no such luck" in done.stderr
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_an_unknown_instruction_set_is_refused(monkeypatch):
+    monkeypatch.setenv("MPSEARCH_ISA", "mmx")
+    with pytest.raises(BadInput, match=r"^unknown MPSEARCH_ISA 'mmx': use one of portable, avx2"):
+        library._choose()
+
+
+def test_an_instruction_set_that_the_machine_lacks_is_refused(compiled, monkeypatch):
+    lacking = [name for name in PATHS if not compiled.runs(name)]
+    if not lacking:
+        pytest.skip("this machine runs every path")
+    monkeypatch.setattr(library, "_loaded", lambda: compiled)
+    monkeypatch.setenv("MPSEARCH_ISA", lacking[-1])
+    with pytest.raises(BadInput, match=f"^this machine cannot run MPSEARCH_ISA={lacking[-1]}: use"):
+        library._choose()
+
+
+def test_an_instruction_set_needs_the_compiled_kernels(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPSEARCH_ISA", "portable")
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    monkeypatch.setenv("MPSEARCH_KERNELS", str(tmp_path))
+    monkeypatch.setattr(build, "library_name", lambda units: f"none of {len(units)}")
+    with pytest.raises(BadInput, match="MPSEARCH_ISA=portable needs the compiled kernels"):
+        library._choose()
+
+
+def test_an_instruction_set_can_be_chosen_and_the_best_is_the_default(compiled, monkeypatch):
+    monkeypatch.setattr(library, "_loaded", lambda: compiled)
+    monkeypatch.delenv("MPSEARCH_ISA", raising=False)
+    able = [name for name in PATHS if compiled.runs(name)]
+    assert library._choose().path == able[-1]
+    monkeypatch.setenv("MPSEARCH_ISA", "portable")
+    assert library._choose().path == "portable"
+
+
+def test_every_path_passes_its_own_test(path):
+    assert is_right(path)
+
+
+@pytest.mark.filterwarnings("ignore:the integer kernels for")
+def test_a_path_that_computes_wrong_numbers_is_not_used(compiled, monkeypatch):
+    monkeypatch.setattr(library, "_loaded", lambda: compiled)
+    monkeypatch.delenv("MPSEARCH_ISA", raising=False)
+    best = library._choose().path
+    monkeypatch.setattr("mpsearch.kernels.selftest.is_right", lambda own: own.path != best)
+    with pytest.warns(RuntimeWarning, match=f"kernels for {best} gave wrong numbers"):
+        assert library._choose().path != best
+    monkeypatch.setattr("mpsearch.kernels.selftest.is_right", lambda own: own is None)
+    with pytest.warns(RuntimeWarning, match="no compiled kernel works"):
+        assert library._choose() is None
+
+
+def test_the_self_test_notices_a_saturating_sum(path, monkeypatch):
+    from mpsearch.kernels import native
+    right = native.linear
+    monkeypatch.setattr(native, "linear", lambda *args, **options: right(
+        *args, **options).clamp(min=-10_000_000))
+    assert not is_right(path)
+
+
+def test_two_processes_that_build_at_once_both_get_a_whole_library(tmp_path):
+    slow = fake_compiler(tmp_path, """case "$*" in *--version*) echo one; exit 0;; esac
+sleep 0.2; for a; do [ "$l" = -o ] && echo $$ > "$a"; l=$a; done""")
+    program = f"""{WITHOUT_TORCH}
+import os, pathlib; os.environ["CXX"] = {slow!r}
+print(build.built(pathlib.Path({str(tmp_path / "kept")!r}), (build.PORTABLE,)))"""
+    both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+            for _ in range(2)]
+    names = {each.communicate()[0].strip() for each in both}
+    assert all(each.returncode == 0 for each in both)
+    assert len(names) == 1
+    assert [str(path) for path in (tmp_path / "kept").iterdir()] == sorted(names)
+
+
+def test_a_library_goes_by_its_sources_flags_and_compiler(tmp_path, monkeypatch):
+    first = build.sources_key((build.PORTABLE,))
+    assert build.sources_key((build.PORTABLE, build.EMULATED)) != first
+    copy = tmp_path / "csrc"
+    copy.mkdir()
+    for path in build.SOURCES.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(build, "SOURCES", copy)
+    assert build.sources_key((build.PORTABLE,)) == first
+    (copy / "layout.h").write_text("// changed")
+    assert build.sources_key((build.PORTABLE,)) != first
+
+
+def test_the_name_of_a_library_is_the_same_in_every_process():
+    program = f"{WITHOUT_TORCH}\nprint(build.library_name(build.units_for(everywhere=True)))"
+    names = {run(program, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")}
+    assert names == {build.library_name(build.units_for(everywhere=True)) + "\n"}
+
+
+def test_a_broken_library_in_the_cache_is_built_again(compiled, tmp_path, monkeypatch):
+    def rebuilt(folder, _):
+        file = folder / "again.so"
+        if file.exists():
+            return file
+        if not (folder / "once").exists():
+            (folder / "once").write_text("")
+            file.write_bytes(b"cut short")
+        else:
+            file.symlink_to(compiled.file)
+        return file
+
+    monkeypatch.setenv("MPSEARCH_KERNELS", str(tmp_path))
+    monkeypatch.setattr(build, "library_name", lambda units: f"none of {len(units)}")
+    monkeypatch.setattr(build, "built", rebuilt)
+    assert library._loaded().runs("portable")
+
+
+def test_there_is_one_openmp_runtime(compiled):
+    with using(compiled):
+        assert kernels() is compiled
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("only Linux tells what is loaded")
+    lines = maps.read_text().splitlines()
+    runtimes = {line.split()[-1] for line in lines if "libgomp" in line or "libomp" in line}
+    assert len(runtimes) == 1, runtimes
+
+
+def test_a_forked_child_computes_the_same(compiled):
+    """The parent has run on two threads before: its child must not wait for them."""
+    program = f"""
+import os, sys, torch, warnings
+from pathlib import Path
+from mpsearch.kernels import linear_sums, library
+from tests.kernels.cases import case
+torch.set_num_threads(2)
+made = case(4, (64, 256, 64), seed=1)
+with library.using(library.opened(Path({str(compiled.file)!r}))):
+    before = linear_sums(made.a, made.weight)
+    warnings.simplefilter("ignore")
+    child = os.fork()
+    if child == 0:
+        assert library.threads() == 1
+        same = bytes(linear_sums(made.a, made.weight).untyped_storage()) == bytes(
+            before.untyped_storage())
+        os._exit(0 if same else 1)
+    sys.exit(os.waitpid(child, 0)[1])
+"""
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_packed_weight_goes_to_another_process_and_back(anywhere):
+    made = case(6, (3, 65, 20), seed=1)
+    again = pickle.loads(pickle.dumps((made.a, made.weight)))  # noqa: S301 - our own bytes
+    from mpsearch.kernels import linear
+    assert torch.equal(linear(*again), linear(made.a, made.weight)), anywhere
