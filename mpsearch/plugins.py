@@ -89,6 +89,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     "provider": {
         "float": "mpsearch.backends.timed_float:FloatTimes",
         "simulated": "mpsearch.backends.timed_simulated:SimulatedTimes",
+        "integer": "mpsearch.backends.timed_integer:IntegerTimes",
     },
 }
 

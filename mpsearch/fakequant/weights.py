@@ -73,6 +73,10 @@ class Weights:
         return call.parameter, changed_rows(
             self._stored(call), lambda rows: self._round_trip(layer, rows, fmt), call.summed)
 
+    def stored(self, layer: str) -> Tensor:
+        """The float weight of *layer* as the model stores it."""
+        return self._stored(self._calls[layer])
+
     def rows(self, layer: str) -> Tensor:
         """The float weight of *layer*, output channels first."""
         call = self._calls[layer]

@@ -95,7 +95,8 @@ def test_batches_of_any_size_run_and_their_samples_do_not_meet(models, both):
 @pytest.mark.parametrize(("scheme", "words"), [
     (Scheme(weight=IntFormat(bits=12), input=IntFormat(bits=8, granularity="token")),
      "nearest is int with 8 bits, granularity channel"),
-    (Scheme(weight=IntFormat(bits=4), input=FloatFormat(bits=4, granularity="token")),
+    (Scheme(weight=IntFormat(bits=4), input=FloatFormat(bits=4, granularity="token",
+                                                         scale="absmax")),
      "nearest is int with 4 bits, granularity token"),
     (Scheme(input=IntFormat(bits=8, granularity="token")), "keeps its weight in float"),
 ])

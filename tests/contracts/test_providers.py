@@ -37,7 +37,7 @@ def offered(request, models):
     record = StudyRecord(model=None, space=space, other_bytes=0, data_digest="",
                          ranges=calibrate(model.program, space, [args]))
     captured = Captured(model=None, program=model.program, layers=model.layers,
-                        shapes=model.shapes, fake=model.fake, other_bytes=0, notes=())
+                        shapes=model.shapes, fake=model.fake, other_bytes=0, inputs=(), notes=())
     found = find_places(captured, flow, record, args, 4)
     return [(found[key[:2]], piece, scheme)
             for key, (piece, scheme) in flow.needed(space).items()]

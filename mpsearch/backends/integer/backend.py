@@ -8,22 +8,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.fx import Node
 
-from mpsearch.backends.integer.codes import Coder
-from mpsearch.backends.integer.conv import IntConv, groups_of
-from mpsearch.backends.integer.linear import IntLinear
-from mpsearch.backends.integer.matmul import Added, IntMatmul
-from mpsearch.backends.integer.rules import in_integers, whole
+from mpsearch.backends.integer.rules import in_integers
+from mpsearch.backends.integer.runs import Ranges, Runs
 from mpsearch.backends.integer.site import IntegerSite, Run
-from mpsearch.backends.integer.weights import packed_filters, packed_weight
-from mpsearch.core.formats import IntFormat
-from mpsearch.core.types import Scheme, StaticRange
+from mpsearch.core.types import Scheme
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
 from mpsearch.graph.operations import Change
-from mpsearch.graph.sites import Call, Site
-from mpsearch.kernels import PackedFilters, PackedWeight
-
-Ranges = Mapping[str, StaticRange]
 
 
 class IntegerModule(nn.Module):
@@ -68,53 +59,16 @@ class Integer:
             Unsupported: inputs in codes that no kernel multiplies, with the layer and the nearest
                 format there is one for.
         """
-        made = _Sites(program=program, fake=fake, ranges=ranges, weights={})
+        made = Runs(fake=fake, ranges=ranges)
         sites = []
         decoded: dict[Node, Tensor] = {}
         for site in program.sites.values():
             runs: list[Run | None] = []
             for call in site.calls:
                 own = schemes.get(call.layer, Scheme()).for_kind(call.operation.kind)
-                runs.append(made.run(site, call, own) if in_integers(call, own) else None)
+                runs.append(made.of(site, call, own) if in_integers(call, own) else None)
                 if runs[-1] is None and own.weight is not None:
                     node, tensor = fake.weights.fake_as_stored(call.layer, own.weight)
                     decoded[node] = tensor
             sites.append(IntegerSite(node=site.node, calls=site.calls, runs=tuple(runs)))
         return IntegerModule(program, sites, decoded)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sites:
-    program: Program
-    fake: FakeQuantizer
-    ranges: Mapping[str, Ranges]
-    weights: dict[tuple[str, IntFormat, tuple[Node, ...]], PackedWeight]
-
-    def run(self, site: Site, call: Call, scheme: Scheme) -> Run:
-        """What runs instead of *call*, whose *scheme* has integers only."""
-        left = self._coder(call, "input", scheme)
-        if call.parameter is None:
-            product = IntMatmul(left=left, right=self._coder(call, "other", scheme))
-            return product if len(site.calls) > 1 else Added.of(site, product)
-        if call.operation.kind == "conv":
-            return IntConv.of(site, self._filters(site, call, scheme), left)
-        return IntLinear.of(site, self._weight(call, scheme), left)
-
-    def _coder(self, call: Call, operand: str, scheme: Scheme) -> Coder:
-        fmt = getattr(scheme, operand)
-        assert whole(fmt)  # noqa: S101 - it was checked
-        static = self.ranges.get(call.layer, {}).get(operand) if fmt.calibrated else None
-        return Coder(fmt=fmt, static=static, where=f"the {operand} of layer '{call.layer}'")
-
-    def _weight(self, call: Call, scheme: Scheme) -> PackedWeight:
-        assert whole(scheme.weight)  # noqa: S101 - it was checked
-        assert call.parameter is not None  # noqa: S101 - it has a weight
-        key = call.layer, scheme.weight, call.path
-        if key not in self.weights:
-            self.weights[key] = packed_weight(
-                self.fake, self.program.parameters[call.parameter], call, scheme.weight)
-        return self.weights[key]
-
-    def _filters(self, site: Site, call: Call, scheme: Scheme) -> PackedFilters:
-        assert whole(scheme.weight)  # noqa: S101 - it was checked
-        return packed_filters(self.fake, call, scheme.weight, groups_of(site))

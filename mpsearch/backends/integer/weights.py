@@ -19,9 +19,8 @@ _MATRIX, _LINE = 2, 3
 """Dimensions of a weight, and of the filters of a convolution along a line."""
 
 
-def packed_weight(fake: FakeQuantizer, parameter: Tensor, call: Call,
-                  fmt: IntFormat) -> PackedWeight:
-    """The weight of *call* in *fmt*, outputs first; *parameter* is the tensor that is stored.
+def packed_weight(fake: FakeQuantizer, call: Call, fmt: IntFormat) -> PackedWeight:
+    """The weight of *call* in *fmt*, outputs first.
 
     Raises:
         Unsupported: what shares a scale in the stored weight is no run of the operation's inputs.
@@ -30,7 +29,7 @@ def packed_weight(fake: FakeQuantizer, parameter: Tensor, call: Call,
     layout = layout_of(codes.shape, fmt)
     scale, zero = (layout.from_slices(each.expand(-1, layout.to_slices(codes).shape[1]))
                    for each in (params.scale, params.zero_point))
-    turned = _turner(parameter, call)
+    turned = _turner(fake.weights.stored(call.layer), call)
     runs = layout.group or codes[0].numel()
     return PackedWeight.of(
         turned(codes), _of_runs(turned(scale), runs, call.layer),
