@@ -31,7 +31,7 @@ def test_a_second_search_runs_nothing_anew_and_says_the_same(tool, user, mine, l
 
 @pytest.mark.parametrize(("options", "words"), [
     (("--tolerance", "lots"), "cannot read the tolerance 'lots'"),
-    (("--tolerance", "1%", "--minimise", "time"), "choose size or bops"),
+    (("--tolerance", "1%", "--minimise", "time"), "choose size, bops, latency, energy"),
     (("--tolerance", "1%", "--judge", "anyone"), "choose calibration or evaluation"),
     (("--tolerance", "0kl"), "no policy stays within the tolerance 0kl"),
     (("--tolerance", "1%", "--budget", "1bpw"), "1bpw cannot be met"),
