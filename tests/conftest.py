@@ -24,6 +24,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "mpsearch"))
 
 
 @pytest.fixture(scope="session")
+def one_thread():
+    """Small models are fastest on one thread, and have the same sums everywhere."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
 def root() -> Path:
     """The root of the repository."""
     return ROOT

@@ -19,14 +19,20 @@ def summed_dims(shape: tuple[int, ...], path: Sequence[Node],
     is a summed dimension of the stored tensor. None if a dimension is part of both.
     """
     places = torch.arange(math.prod(shape), dtype=torch.int32).view(shape)
-    for view in path:
-        places = view.target(places, *view.args[1:], **view.kwargs)  # type: ignore[operator]
+    places = viewed(places, path)
     inside = {axis % places.dim() for axis in axes}
     first = tuple(slice(None) if dim in inside else 0 for dim in range(places.dim()))
     other = tuple(0 if dim in inside else slice(None) for dim in range(places.dim()))
     summed, kept = (_varying(places[line], shape) for line in (first, other))
     single = {dim for dim, size in enumerate(shape) if dim and size == 1}
     return None if summed & kept else tuple(sorted(summed | single))
+
+
+def viewed(tensor: Tensor, path: Sequence[Node]) -> Tensor:
+    """*tensor* after the operations of *path*, which lead from a stored tensor to an operand."""
+    for view in path:
+        tensor = view.target(tensor, *view.args[1:], **view.kwargs)  # type: ignore[operator]
+    return tensor
 
 
 def weight_rows(parameter: Tensor, summed: Sequence[int]) -> Tensor:

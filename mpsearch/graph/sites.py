@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.fx import Node
 
 from mpsearch.graph.operations import Change, Operand, Operation, attention
-from mpsearch.graph.orientation import changed_rows
+from mpsearch.graph.orientation import changed_rows, viewed
 
 Changes = Mapping[str, Mapping[str, Change]]
 """For each layer name and operand (``weight``, ``input``, ``other``), what is done to it.
@@ -66,9 +66,7 @@ class Site:
         if "weight" in changes and call.parameter is not None:
             assert call.operation.weight is not None  # noqa: S101 - a parameter is a weight's
             weight = changed_rows(parameters[call.parameter], changes["weight"], call.summed)
-            for view in call.path:
-                weight = view.target(weight, *view.args[1:], **view.kwargs)  # type: ignore[operator]
-            operands[call.operation.weight.index] = weight
+            operands[call.operation.weight.index] = viewed(weight, call.path)
         for name in ("input", "other"):
             operand: Operand | None = getattr(call.operation, name)
             if name in changes and operand is not None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 
 import pytest
-import torch
 
 from mpsearch.core.types import Group, Policy, Scheme, SearchSpace, Totals
 from mpsearch.cost.size import stored_bits
@@ -34,11 +33,8 @@ class Held(Session):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _on_one_thread(one_thread):
+    pass
 
 
 @pytest.fixture(scope="session")

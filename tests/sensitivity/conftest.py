@@ -4,15 +4,11 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-import torch
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _on_one_thread(one_thread):
+    pass
 
 
 @pytest.fixture(scope="session")

@@ -29,8 +29,9 @@ class IntegerModule(nn.Module):
         super().__init__()
         self._program = Program(program.traced, sites)
         self._decoded = dict(decoded)
-        self._changes: dict[str, dict[str, Change]] = {call.layer: {} for site in sites
-                         for call, run in zip(site.calls, site.runs, strict=True) if run}
+        self._changes: dict[str, dict[str, Change]] = {
+            call.layer: {} for site in sites
+            for call, run in zip(site.calls, site.runs, strict=True) if run}
 
     @property
     def in_integers(self) -> tuple[str, ...]:
@@ -44,11 +45,11 @@ class IntegerModule(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer:
-    """Packed weights of 2 to 8 bits times activations of up to 8, in exact integer sums.
+    """Packed weights of 2 to 8 bits times activations of up to 16, in exact integer sums.
 
-    A layer runs so where its weight and its inputs are integers, or both its inputs if it is a
-    product of activations. Where inputs stay in float, so does the layer, on its weight decoded
-    once.
+    Products of two activations take up to 8. A layer runs so where its weight and its inputs are
+    integers, or both its inputs if it is a product of activations. Where inputs stay in float, so
+    does the layer, on its weight decoded once.
     """
 
     def __call__(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],

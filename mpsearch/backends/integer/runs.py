@@ -66,8 +66,7 @@ class Runs:
         assert whole(scheme.weight)  # noqa: S101 - it was checked
         key = call.layer, scheme.weight, call.path
         if key not in self._weights:
-            self._weights[key] = packed_weight(
-                self.fake, call, scheme.weight)
+            self._weights[key] = packed_weight(self.fake, call, scheme.weight)
         return self._weights[key]
 
     def _filters(self, site: Site, call: Call, scheme: Scheme) -> PackedFilters:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import IntFormat
 from mpsearch.fakequant.changes import FakeQuantizer
-from mpsearch.graph.orientation import changed_rows
+from mpsearch.graph.orientation import changed_rows, viewed
 from mpsearch.graph.sites import Call
 from mpsearch.kernels import PackedFilters, PackedWeight
 from mpsearch.quantizers.layout import layout_of
@@ -58,9 +58,7 @@ def _turner(parameter: Tensor, call: Call) -> Callable[[Tensor], Tensor]:
     inputs_last = call.operation.weight.axes != (-2,)
 
     def turned(rows: Tensor) -> Tensor:
-        own = changed_rows(parameter, lambda _: rows, call.summed)
-        for view in call.path:
-            own = view.target(own, *view.args[1:], **view.kwargs)  # type: ignore[operator]
+        own = viewed(changed_rows(parameter, lambda _: rows, call.summed), call.path)
         if own.dim() != _MATRIX:
             raise Unsupported(f"layer '{call.layer}': its weight is a stack of matrices, which no "
                               "integer kernel multiplies: leave its input in float")

@@ -14,7 +14,7 @@ from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
-from mpsearch.graph.orientation import changed_rows
+from mpsearch.graph.orientation import changed_rows, viewed
 from mpsearch.graph.sites import Call
 
 
@@ -88,7 +88,5 @@ class Decisions:
     def _as_read(self, call: Call, rows: Tensor) -> Tensor:
         assert call.parameter is not None  # noqa: S101 - only weighted layers come here
         stored = self.program.parameters[call.parameter]
-        turned = changed_rows(stored, lambda _: rows, call.summed)
-        for view in call.path:
-            turned = view.target(turned, *view.args[1:], **view.kwargs)  # type: ignore[operator]
+        turned = viewed(changed_rows(stored, lambda _: rows, call.summed), call.path)
         return turned.to(torch.int32) if not turned.is_floating_point() else turned
