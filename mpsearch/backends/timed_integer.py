@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass
 
 from mpsearch.backends.integer.conv import IntConv
 from mpsearch.backends.integer.linear import IntLinear
@@ -14,7 +15,7 @@ from mpsearch.backends.timing import Offer, Place, Run, float_offer
 from mpsearch.core.types import Scheme
 from mpsearch.core.version import version_of
 from mpsearch.fakequant.keys import chosen_ranges
-from mpsearch.kernels import PackedWeight, kernels
+from mpsearch.kernels import WholeWeight, kernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class IntegerTimes:
                          make=lambda: _product(place, runs.product(call, own)))
         run = runs.of(place.site, call, own)
         return Offer(alike=str(own), weight_bytes=_bytes(run),
-                     make=lambda: _bound(_copied(run), place.args))
+                     make=lambda: _bound(deepcopy(run), place.args))
 
 
 def _product(place: Place, product: IntegerRun) -> Run:
@@ -69,20 +70,8 @@ def _bound(run: IntegerRun, args: tuple[object, ...]) -> Run:
 
 
 def _bytes(run: IntegerRun) -> int:
-    return sum(part.stream.nbytes for part in _parts(run))
-
-
-def _parts(run: IntegerRun) -> tuple[PackedWeight, ...]:
     if isinstance(run, IntConv):
-        return run.filters.parts
-    return (run.weight,) if isinstance(run, IntLinear) else ()
-
-
-def _copied(run: IntegerRun) -> IntegerRun:
-    """*run* with a copy of its weight."""
-    if isinstance(run, IntConv):
-        parts = tuple(replace(part, stream=part.stream.clone()) for part in run.filters.parts)
-        return replace(run, filters=replace(run.filters, parts=parts))
+        return sum(part.stream.nbytes for each in run.filters.parts for part in each.parts)
     if isinstance(run, IntLinear):
-        return replace(run, weight=replace(run.weight, stream=run.weight.stream.clone()))
-    return run
+        return sum(WholeWeight.of(part).nbytes for parts in run.weight.parts for part in parts)
+    return 0

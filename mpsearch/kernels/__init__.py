@@ -29,9 +29,15 @@ of libraries that were compiled on first use.
 
 from mpsearch.kernels.activation import Activation, quantize
 from mpsearch.kernels.convolution import PackedFilters, conv2d, conv2d_sums
+from mpsearch.kernels.digits import Digits
 from mpsearch.kernels.library import kernels
+from mpsearch.kernels.numbers import Ladder, Numbers, Strand, nearest
 from mpsearch.kernels.packed import PackedWeight
 from mpsearch.kernels.products import linear, linear_sums, matmul, matmul_sums
+from mpsearch.kernels.whole import any_conv2d, any_linear, any_matmul
+from mpsearch.kernels.whole_weight import WholeWeight, integers, levels
 
-__all__ = ["Activation", "PackedFilters", "PackedWeight", "conv2d", "conv2d_sums", "kernels",
-           "linear", "linear_sums", "matmul", "matmul_sums", "quantize"]
+__all__ = ["Activation", "Digits", "Ladder", "Numbers", "PackedFilters", "PackedWeight", "Strand",
+           "WholeWeight", "any_conv2d", "any_linear", "any_matmul", "conv2d", "conv2d_sums",
+           "integers", "kernels", "levels", "linear", "linear_sums", "matmul", "matmul_sums",
+           "nearest", "quantize"]

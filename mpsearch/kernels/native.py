@@ -109,3 +109,32 @@ def _check(status: int) -> None:
         raise MemoryError("no memory left for the integer kernels")
     if status:
         raise MpsearchError("the integer kernels have no such path: build them again")
+
+
+def level_digits(own: Kernels, x: Tensor, scale: Tensor, shift: float, *, bounds: Tensor,
+                 digits: Tensor) -> Tensor:
+    """int8 [planes, M, K]: *digits* [planes, 2**bits] of the levels nearest to numbers [M, K].
+
+    *bounds* are float32 [2**bits - 1], *scale* one number or one a row.
+
+    Raises:
+        NotFinite: a number is NaN or infinite.
+    """
+    x = x if x.stride(1) == 1 else x.contiguous()
+    (rows, length), (planes, count) = x.shape, digits.shape
+    out = torch.empty((planes, rows, length), dtype=torch.int8)
+    _check(own.library.mps_levels(
+        own.number, threads(), _at(x), _long(rows), _long(length), _long(x.stride(0)),
+        _at(scale), _long(_step(scale)), ctypes.c_float(shift), _at(bounds),
+        _long(count.bit_length() - 1), _at(digits), _long(planes), _at(out)))
+    return out
+
+
+def decode_stream(own: Kernels, stream: Tensor, table: Tensor) -> Tensor:
+    """A stream of bytes: those of *table*, uint8 [2**bits], at the codes of *stream*."""
+    bits = len(table).bit_length() - 1
+    units = len(stream) // (64 * bits)
+    out = torch.empty(units * 512, dtype=torch.uint8)
+    _check(own.library.mps_decode(own.number, threads(), _at(stream), _long(units), _long(bits),
+                                  _at(table), _at(out)))
+    return out

@@ -93,6 +93,11 @@ class PackedWeight:
         return table.transpose(1, 2).reshape(-1, self.groups)
 
 
+def longest(bits: int) -> int:
+    """The most terms whose sums with weights of so many *bits* always fit int32; whole units."""
+    return (_INT32 - 1) // (_LARGEST_ACTIVATION * ((1 << bits) - 1)) // UNIT * UNIT
+
+
 def check_sums(terms: int, bits: int) -> None:
     """Refuse sums of so many *terms* of *bits*-bit weights that they might not fit int32.
 
@@ -101,7 +106,7 @@ def check_sums(terms: int, bits: int) -> None:
     Raises:
         Unsupported: they might not.
     """
-    most = (_INT32 - 1) // (_LARGEST_ACTIVATION * ((1 << bits) - 1))
+    most = longest(bits)
     if terms > most:
         raise Unsupported(f"a sum of {terms} products with {bits}-bit weights may not fit 32 bits: "
                           f"use groups of at most {most} inputs")
@@ -192,3 +197,10 @@ def _codes(stream: Tensor, bits: int, runs: int, units: int) -> Tensor:
                 codes[..., half, quarter, :] |= part << at
     back = codes.view(panels, runs, units, 2, 4, _QUARTER, 4).permute(0, 4, 5, 1, 2, 3, 6)
     return back.reshape(panels * PANEL, runs, units * UNIT).to(torch.int32)
+
+
+def decoded(stream: Tensor, table: Tensor) -> Tensor:
+    """A stream of bytes: those of *table*, uint8 [2**bits], at the codes of *stream*."""
+    bits = len(table).bit_length() - 1
+    codes = table[_codes(stream, bits, 1, len(stream) // (64 * bits)).long()]
+    return _stream(codes.view(PANEL, 1, -1, UNIT), 8)

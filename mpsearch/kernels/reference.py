@@ -92,3 +92,17 @@ def depthwise(codes: Tensor, filters: Tensor, zero: int, window: Sequence[int]) 
     sums = conv2d(codes.double() - zero, filters.double()[:, None], None, list(stride),
                   list(padding), list(dilation), groups=len(filters))
     return sums.to(torch.int32)
+
+
+def level_digits(x: Tensor, scale: Tensor, shift: float, bounds: Tensor,
+                 digits: Tensor) -> Tensor:
+    """int8 [planes, M, K]: *digits* [planes, n] of the levels nearest to (*x* - shift) / scale.
+
+    Raises:
+        NotFinite: a number is NaN or infinite.
+    """
+    if not bool(x.isfinite().all()):
+        raise NotFinite("the numbers are not all finite")
+    ranks = torch.bucketize((x - shift) / scale.view(-1, 1), bounds)
+    return digits[:, ranks]
+

@@ -8,16 +8,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from mpsearch.backends.integer.codes import Coder
+from mpsearch.backends.integer.blocks import Blocks, added, along, edges
+from mpsearch.backends.integer.codes import Coder, Operand
 from mpsearch.backends.integer.rules import require
 from mpsearch.graph.sites import Site
-from mpsearch.kernels import matmul
+from mpsearch.kernels import any_matmul
 
 _TARGETS = frozenset({"aten.matmul.default", "aten.bmm.default", "aten.mm.default",
                       "aten.addmm.default", "aten.baddbmm.default"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IntMatmul:
     """The product of *left* [..., M, K] and *right* [..., K, N], batches spread over each other."""
 
@@ -29,10 +30,10 @@ class IntMatmul:
         batch: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
             left.shape[:-2], right.shape[:-2])
         own, other = (x.expand(*batch, *x.shape[-2:]) for x in (left, right))
-        return matmul(self.left(own), self.right(other.transpose(-2, -1))).to(left.dtype)
+        return _product(self.left(own), self.right(other.transpose(-2, -1))).to(left.dtype)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Added:
     """A *product* as an operation of its own, whose operands may begin with what is added to it."""
 
@@ -58,6 +59,14 @@ class Added:
         out = out.squeeze(-2) if left.dim() == 1 else out
         out = out.squeeze(-1) if right.dim() == 1 else out
         return out + operands[0] if self.first else out
+
+
+def _product(a: Operand, b: Operand) -> Tensor:
+    sizes = [each.size if isinstance(each, Blocks) else None for each in (a, b)]
+    if not isinstance(a, Blocks) and not isinstance(b, Blocks):
+        return any_matmul(a, b)
+    return added([lambda run=run: any_matmul(along(a, run), along(b, run))
+                  for run in edges(a.codes.shape[-1], *sizes)])
 
 
 def _matrix(x: Tensor, dim: int) -> Tensor:

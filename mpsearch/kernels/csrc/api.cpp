@@ -116,3 +116,23 @@ API int mps_depthwise(int path, int threads, const int8_t* codes, const int16_t*
                     s[7],  s[8],    s[9], s[10], s[11], s[12], s[13], zero, sums};
   return own->depthwise(d, threads);
 }
+
+// Digits [planes, count, length] of the levels nearest to (numbers - shift) / scale.
+API int mps_levels(int path, int threads, const float* numbers, int64_t count, int64_t length,
+                   int64_t stride, const float* scale, int64_t scale_step, float shift,
+                   const float* bounds, int64_t bits, const int8_t* digits, int64_t planes,
+                   int8_t* out) {
+  const Path* own = path_of(path);
+  if (!own) return NO_PATH;
+  const Levels l{numbers, count,  length, stride, scale,  scale_step,
+                 shift,   bounds, bits,   digits, planes, out};
+  return own->levels(l, threads);
+}
+
+// The units of a stream of codes as bytes: those of table [2**bits] at the codes.
+API int mps_decode(int path, int threads, const uint8_t* stream, int64_t units, int64_t bits,
+                   const uint8_t* table, uint8_t* out) {
+  const Path* own = path_of(path);
+  if (!own) return NO_PATH;
+  return own->decode(stream, units, bits, table, out, threads);
+}

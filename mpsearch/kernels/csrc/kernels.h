@@ -10,8 +10,10 @@
 #pragma once
 
 #include "batched.h"
+#include "decode.h"
 #include "depthwise.h"
+#include "levels.h"
 #include "linear.h"
 #include "quantize.h"
 
-#define PATH {linear, quantize, batched, depthwise}
+#define PATH {linear, quantize, batched, depthwise, levels, decode}

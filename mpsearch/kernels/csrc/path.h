@@ -53,6 +53,21 @@ struct Depthwise {
   int32_t* sums;
 };
 
+// Numbers [count, stride] in; for the level next to each, digits out. Bounds between 2**bits rising
+// levels lie halfway; a number at one belongs to the lower level.
+struct Levels {
+  const float* numbers;
+  int64_t count, length, stride;
+  const float* scale;
+  int64_t scale_step;
+  float shift;
+  const float* bounds;   // [2**bits - 1]
+  int64_t bits;
+  const int8_t* digits;  // [planes][2**bits]
+  int64_t planes;
+  int8_t* out;           // [planes][count][length]
+};
+
 struct Path {
   int (*linear)(const Rows&, const Weight&, const float* bias, void* out, int raw, int way,
                 int threads);
@@ -60,4 +75,7 @@ struct Path {
   int (*batched)(const Codes&, const Codes&, int64_t batch, int64_t length, void* out, int raw,
                  int threads);
   int (*depthwise)(const Depthwise&, int threads);
+  int (*levels)(const Levels&, int threads);
+  int (*decode)(const uint8_t* stream, int64_t units, int64_t bits, const uint8_t* table,
+                uint8_t* out, int threads);
 };
