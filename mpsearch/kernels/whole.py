@@ -74,8 +74,10 @@ def any_matmul(a: Activation | Numbers, b: Activation | Numbers) -> Tensor:
         return sums[0] if len(sums) == 1 else _together(sums)
 
     total = _summed(left.strands, right.strands, multiply)
-    of_columns = _by_row(right.scale, right.codes).transpose(-2, -1)
-    return (total * of_columns * _by_row(left.scale, left.codes)).float()
+    of_rows, of_columns = (_by_row(x.scale, x.codes) for x in (left, right))
+    if of_columns.numel() > 1:
+        of_columns = of_columns.transpose(-2, -1)
+    return (total * of_columns * of_rows).float()
 
 
 def any_conv2d(a: Activation | Numbers, filters: PackedFilters | Sequence[Strand],
@@ -116,7 +118,7 @@ def _summed(left: Sequence[Strand], right: Sequence[Strand],
             ready = _ready(digit)
             for s, strand in enumerate(left):
                 for i, plane in enumerate(strand.planes):
-                    _add(own, s, multiply(plane, ready), BASE ** (i + j))
+                    _add(own, s, multiply(plane, ready), float(BASE ** (i + j)))
         totals += [own[s].mul_(unit * strand.unit) for s, strand in enumerate(left)]
     return sum(totals[1:], start=totals[0])
 
