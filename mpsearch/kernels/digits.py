@@ -25,7 +25,8 @@ class Digits(NamedTuple):
     def of(cls, numbers: Sequence[int]) -> Digits:
         """As few digits as hold all *numbers*."""
         zero = -_HALF if min(numbers) >= 0 else 0
-        rest, rows = list(numbers), []
+        rest = list(numbers)
+        rows: list[list[int]] = []
         while not rows or any(rest):
             low = [(each + _HALF + zero) % BASE - _HALF - zero for each in rest]
             rows.append([each + zero for each in low])

@@ -41,7 +41,7 @@ class Numbers:
             return a
         one = a.scale.new_ones(1)
         if a.codes.dtype == torch.int8:
-            planes = (Activation(a.codes, one, a.zero),)
+            planes: tuple[Activation, ...] = (Activation(a.codes, one, a.zero),)
         else:
             cut = [(each >> _SHIFT, (each & (BASE - 1)) - _HALF) for each in (a.codes, a.zero)]
             planes = tuple(Activation(codes.to(torch.int8), one, zero)

@@ -75,7 +75,7 @@ def any_matmul(a: Activation | Numbers, b: Activation | Numbers) -> Tensor:
 
     total = _summed(left.strands, right.strands, multiply)
     of_rows, of_columns = (_by_row(x.scale, x.codes) for x in (left, right))
-    if of_columns.numel() > 1:
+    if right.scale.numel() != 1:
         of_columns = of_columns.transpose(-2, -1)
     return (total * of_columns * of_rows).float()
 

@@ -113,11 +113,10 @@ def integers(codes: Tensor, scale: Tensor, zero: Tensor, *, bits: int, first: in
         return PackedWeight.of(codes, scale, zero, bits=bits, first=first, group=group)
     if bits <= _WIDE:
         return cut.whole([Strand(1.0, (cut.pack(codes, zero, bits, first),))])
-    low, high = (each & (BASE - 1) for each in (codes, zero)), (each >> _SHIFT
-                                                                for each in (codes, zero))
-    codes_low, zero_low = (each - _HALF for each in low)
-    planes = (cut.pack(codes_low, zero_low, _WIDE, -_HALF),
-              cut.pack(*high, max(BITS[0], bits - _WIDE), first >> _SHIFT))
+    low, low_zero = ((each & (BASE - 1)) - _HALF for each in (codes, zero))
+    planes = (cut.pack(low, low_zero, _WIDE, -_HALF),
+              cut.pack(codes >> _SHIFT, zero >> _SHIFT, max(BITS[0], bits - _WIDE),
+                       first >> _SHIFT))
     return cut.whole([Strand(1.0, planes)])
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Self
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -67,9 +66,9 @@ def edges(length: int, *sizes: int | None) -> list[slice]:
     return [slice(*pair) for pair in pairwise(ends)]
 
 
-def added(parts: Sequence[Callable[[], Tensor]]) -> Tensor:
-    """The sum of what *parts* compute, in float64 and in their order, as float32."""
-    total = parts[0]().double()
-    for part in parts[1:]:
-        total += part()
-    return total.to(torch.float32)
+def added(parts: Iterator[Tensor]) -> Tensor:
+    """The sum of *parts*, at least one, in float64 and in their order, as float32."""
+    total = next(parts).double()
+    for part in parts:
+        total += part
+    return total.float()

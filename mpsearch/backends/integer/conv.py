@@ -42,6 +42,8 @@ class IntConv:
     def __call__(self, operands: tuple[Any, ...]) -> Tensor:
         """The operation's output, in the type of its input."""
         x: Tensor = operands[0]
+        if not x.shape[0]:  # no image says what its scale is
+            return self((x.new_zeros((1, *x.shape[1:])), *operands[1:]))[:0]
         more = (*operands[2:], *_DEFAULTS[len(operands) - 2:])
         bias: Tensor | None = more[0]
         window = dict(zip(("stride", "padding", "dilation"),

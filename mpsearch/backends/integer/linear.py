@@ -59,8 +59,8 @@ class IntLinear:
     def _product(self, a: Operand, parts: tuple[Packed, ...], bias: Tensor | None) -> Tensor:
         if not isinstance(a, Blocks):
             return any_linear(a, parts[0], bias)
-        out = added([lambda run=run, part=part: any_linear(along(a, run), part)
-                     for run, part in zip(self.weight.runs, parts, strict=True)])
+        out = added(any_linear(along(a, run), part)
+                    for run, part in zip(self.weight.runs, parts, strict=True))
         return out if bias is None else out + bias
 
     def _stacked(self, x: Tensor) -> Tensor:
@@ -70,7 +70,8 @@ class IntLinear:
             rows.shape[:-2], self.weight.shape)
         spread = rows.expand(*batch, *rows.shape[-2:])
         stack = len(self.weight.shape)
-        flat = spread.reshape(*batch[: len(batch) - stack], -1, *rows.shape[-2:])
+        matrices = batch[len(batch) - stack:].numel()
+        flat = spread.reshape(*batch[: len(batch) - stack], matrices, *rows.shape[-2:])
         places = torch.arange(len(self.weight.parts)).view(self.weight.shape)
         order = places.expand(batch[len(batch) - stack:]).flatten().tolist()
         outs = [self._product(self.coder(flat[..., i, :, :]), self.weight.parts[place], None)

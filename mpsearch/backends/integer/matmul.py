@@ -65,8 +65,8 @@ def _product(a: Operand, b: Operand) -> Tensor:
     sizes = [each.size if isinstance(each, Blocks) else None for each in (a, b)]
     if not isinstance(a, Blocks) and not isinstance(b, Blocks):
         return any_matmul(a, b)
-    return added([lambda run=run: any_matmul(along(a, run), along(b, run))
-                  for run in edges(a.codes.shape[-1], *sizes)])
+    return added(any_matmul(along(a, run), along(b, run))
+                 for run in edges(a.codes.shape[-1], *sizes))
 
 
 def _matrix(x: Tensor, dim: int) -> Tensor:

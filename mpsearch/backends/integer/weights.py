@@ -47,7 +47,7 @@ class WeightCodes:
         whole, bits, first = None, int(fmt.bits), fmt.code_range[0]
         if isinstance(fmt, Sparse24Format):
             codes = integers_of(codes, fmt, fake.weights.rows(layer).shape)
-            fmt, first = fmt.kept, fmt.kept.code_range[0]
+            first = fmt.kept.code_range[0]
         elif not isinstance(fmt, IntFormat):
             stairs = quantizer_of(fmt).stairs(params, fmt)  # type: ignore[attr-defined]
             ranks = torch.zeros(int(stairs.codes.max()) + 1, dtype=torch.int32)
