@@ -17,6 +17,9 @@ How a backend calls it, for a layer with weight format ``fmt`` and activation fo
 | `linear_sums` | the same without groups | int32 [..., outputs], int64 for 16-bit codes |
 | `matmul`, `matmul_sums` | `Activation` [..., M, K] and [..., N, K], any strides | float32 or int32 [..., M, N] |
 | `conv2d`, `conv2d_sums` | `Activation` [B, C, H, W] of one scale | float32 or int32 [B, outputs, h, w] |
+| `levels`, `integers` | codes of levels (strands of unit and whole numbers), or integers of 2 to 16 bits | `PackedWeight`, or `WholeWeight` where that takes several digits |
+| `nearest` | float [..., K], a `Ladder` of levels, scale | `Numbers`: digits of the nearest levels |
+| `any_linear`, `any_matmul`, `any_conv2d` | any of these | float32, rounded once |
 
 All are exact: sums of codes equal those of int64 arithmetic bit for bit on every instruction set, and
 float results do not depend on instruction set, threads or batch. They are operators

@@ -113,7 +113,8 @@ def _windows(a: Activation, filters: PackedFilters, stride: Pair, padding: Pair,
     steps = (batch, row * stride[0], column * stride[1], channel, row * dilation[0],
              column * dilation[1])
     windows = full.as_strided(shape, steps).chunk(groups, 3)
-    return [Activation(each.reshape(*each.shape[:3], each.shape[3:].numel()), a.scale, a.zero) for each in windows]
+    flat = (each.reshape(*each.shape[:3], each.shape[3:].numel()) for each in windows)
+    return [Activation(each, a.scale, a.zero) for each in flat]
 
 
 def _check(a: Activation, filters: PackedFilters) -> None:

@@ -12,16 +12,30 @@ namespace {
 // The bytes of `table` (2**BITS of them) at the codes of a vector.
 template <int BITS>
 INLINE U32 looked_up(U32 codes, const uint8_t* table) {
+  alignas(BYTES) uint8_t bytes[BYTES];
+  store(bytes, codes);
 #ifdef __AVX2__
-  if constexpr (BITS <= 4 && BYTES == 32) {
-    alignas(16) uint8_t whole[16] = {};
+  // 16 bytes of the table at a time: a place with its top bit set gives 0
+  if constexpr (BYTES >= 32) {
+    constexpr int PARTS_OF_TABLE = BITS > 4 ? 1 << (BITS - 4) : 1;
+    alignas(16) uint8_t whole[PARTS_OF_TABLE * 16] = {};
     memcpy(whole, table, 1 << BITS);
-    const __m256i both = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i*)whole));
-    return (U32)_mm256_shuffle_epi8(both, (__m256i)codes);
+    for (int at = 0; at < BYTES; at += 32) {
+      const __m256i own = _mm256_load_si256((const __m256i*)(bytes + at));
+      const __m256i high = _mm256_and_si256(_mm256_srli_epi16(own, 4), _mm256_set1_epi8(15));
+      const __m256i low = _mm256_and_si256(own, _mm256_set1_epi8(15));
+      __m256i found = _mm256_setzero_si256();
+      for (int t = 0; t < PARTS_OF_TABLE; ++t) {
+        const __m256i here = _mm256_cmpeq_epi8(high, _mm256_set1_epi8(static_cast<char>(t)));
+        const __m256i place = _mm256_or_si256(low, _mm256_andnot_si256(here, _mm256_set1_epi8(-128)));
+        const __m256i part = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i*)whole + t));
+        found = _mm256_or_si256(found, _mm256_shuffle_epi8(part, place));
+      }
+      _mm256_store_si256((__m256i*)(bytes + at), found);
+    }
+    return load<U32>(bytes);
   }
 #endif
-  uint8_t bytes[BYTES];
-  store(bytes, codes);
   for (int i = 0; i < BYTES; ++i) bytes[i] = table[bytes[i]];
   return load<U32>(bytes);
 }
