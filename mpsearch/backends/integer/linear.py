@@ -54,6 +54,7 @@ class IntLinear:
             return (out if bias is None else out + bias).to(x.dtype)
         own = bias if bias is not None and bias.shape == (self.weight.outputs,) else None
         out = self._product(self.coder(x), self.weight.parts[0], own)
+        out = out.squeeze(-1) if self.weight.vector else out
         return (out if bias is None or own is not None else out + bias).to(x.dtype)
 
     def _product(self, a: Operand, parts: tuple[Packed, ...], bias: Tensor | None) -> Tensor:

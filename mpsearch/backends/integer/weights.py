@@ -70,12 +70,13 @@ class WeightCodes:
 class Matrices(NamedTuple):
     """The weight of a product: matrices in a stack of this *shape*, none for one matrix.
 
-    Each is cut where *runs* of its inputs end.
+    Each is cut where *runs* of its inputs end. A *vector* is a matrix with one output.
     """
 
     parts: tuple[tuple[Packed, ...], ...]
     runs: tuple[slice, ...]
     shape: tuple[int, ...]
+    vector: bool
 
     @property
     def outputs(self) -> int:
@@ -92,6 +93,8 @@ def matrices(fake: FakeQuantizer, call: Call, fmt: Format, block: int | None = N
     own = WeightCodes.of(fake, call.layer, fmt)
     turned = _turner(fake.weights.stored(call.layer), call)
     tables = [turned(each) for each in (own.codes, own.scale, own.zero)]
+    vector = tables[0].dim() == 1
+    tables = [each[None] for each in tables] if vector else tables
     shape, (_, inputs) = tables[0].shape[:-2], tables[0].shape[-2:]
     runs = edges(inputs, block, own.group) if block else [slice(0, inputs)]
     stack = zip(*(each.reshape(-1, *each.shape[-2:]) for each in tables), strict=True)
@@ -101,17 +104,20 @@ def matrices(fake: FakeQuantizer, call: Call, fmt: Format, block: int | None = N
         cut = [(codes[:, each], _of_runs(scale[:, each], run, call.layer),
                 _of_runs(zero[:, each], run, call.layer)) for each in runs]
         parts.append(tuple(own.packed(*each, None if block else own.group) for each in cut))
-    return Matrices(parts=tuple(parts), runs=tuple(runs), shape=tuple(shape))
+    return Matrices(parts=tuple(parts), runs=tuple(runs), shape=tuple(shape), vector=vector)
 
 
 def _turner(parameter: Tensor, call: Call) -> Callable[[Tensor], Tensor]:
-    """From one number for each weight, output channels first, to [..., outputs, inputs]."""
+    """From one number for each weight, output channels first, to [..., outputs, inputs].
+
+    Of a vector to its inputs.
+    """
     assert call.operation.weight is not None  # noqa: S101 - the call has a weight
     inputs_last = call.operation.weight.axes != (-2,)
 
     def turned(rows: Tensor) -> Tensor:
         own = viewed(changed_rows(parameter, lambda _: rows, call.summed), call.path)
-        return own if inputs_last else own.transpose(-2, -1)
+        return own if inputs_last or own.dim() == 1 else own.transpose(-2, -1)
 
     return turned
 
