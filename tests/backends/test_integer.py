@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mpsearch.backends.integer.backend import Integer
+from mpsearch.backends.integer.refusal import of_layer
 from mpsearch.backends.simulated import Simulated
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.formats import IntFormat, registry
@@ -107,3 +108,10 @@ def test_blocks_of_activations_are_refused_where_windows_reach_over_them(both):
     blocks = FloatFormat(bits=4, blocks="mx", scale="absmax")
     with pytest.raises(Unsupported, match=r"has its input in kind=float.*granularity token"):
         both("residual", Scheme(weight=IntFormat(bits=4), input=blocks))
+
+
+def test_what_kernels_refuse_is_told_with_the_layer():
+    with pytest.raises(Unsupported, match=r"^layer 'here': a sum of 9 products"), of_layer("here"):
+        raise Unsupported("a sum of 9 products")
+    with pytest.raises(Unsupported, match=r"^layer 'there': no$"), of_layer("here"):
+        raise Unsupported("layer 'there': no")

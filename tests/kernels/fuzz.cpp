@@ -14,6 +14,9 @@ int mps_quantize(int, int, int, int, const float*, int64_t, int64_t, int64_t, in
 int mps_batched(int, int, int, int64_t, int64_t, const int8_t*, int64_t, int64_t, int64_t, int64_t,
                 const float*, const int32_t*, const int8_t*, int64_t, int64_t, int64_t, int64_t,
                 const float*, const int32_t*, void*);
+int mps_levels(int, int, const float*, int64_t, int64_t, int64_t, const float*, int64_t, float,
+               const float*, int64_t, const int8_t*, int64_t, int8_t*);
+int mps_decode(int, int, const uint8_t*, int64_t, int64_t, const uint8_t*, uint8_t*);
 int mps_depthwise(int, int, const int8_t*, const int16_t*, const int64_t*, int, int32_t*);
 }
 
@@ -134,6 +137,37 @@ static void depthwise(int path) {
   }
 }
 
+static void levels(int path) {
+  const int64_t m = draw(0, 4), k = draw(1, 150), bits = draw(1, 8), planes = draw(1, 3);
+  const int64_t count = int64_t(1) << bits, same = draw(0, 1);
+  std::vector<float> x(m * k), scale(same ? 1 : m, 0.5f), bounds(count - 1);
+  for (auto& each : x) each = static_cast<float>(draw(-20, 2 * count));
+  for (int64_t i = 0; i + 1 < count; ++i) bounds[i] = static_cast<float>(2 * i);
+  auto digits = many<int8_t>(planes * count, -128, 127);
+  std::vector<int8_t> out(planes * m * k);
+  need(!mps_levels(path, 1, x.data(), m, k, k, scale.data(), same ? 0 : 1, 1.0f, bounds.data(),
+                   bits, digits.data(), planes, out.data()), "status of levels");
+  for (int64_t i = 0; i < planes * m * k; ++i) {
+    int64_t rank = 0;
+    for (const float bound : bounds) rank += (x[i % (m * k)] - 1.0f) / 0.5f > bound;
+    need(out[i] == digits[i / (m * k) * count + rank], "levels");
+  }
+}
+
+static void decode(int path) {
+  const int64_t units = draw(0, 9);
+  auto stream = many<uint8_t>(units * 64 * 7, 0, 255), table = many<uint8_t>(128, 0, 255);
+  std::vector<uint8_t> out(units * 512);
+  need(!mps_decode(path, 1, stream.data(), units, 7, table.data(), out.data()),
+       "status of decode");
+  for (int64_t n = 0; n < 64; ++n)
+    for (int64_t k = 0; k < units * 8; ++k) {
+      const uint8_t* unit = out.data() + k / 8 * 512;
+      const int made = unit[(k / 4 % 2 * 4 + n / 16 % 4) * 64 + n % 16 * 4 + k % 4];
+      need(made == table[code_at(stream, units, n, k)], "decode");
+    }
+}
+
 int main(int, char** argv) {
   const int path = std::atoi(argv[1]);
   for (int i = 0; i < 150; ++i) {
@@ -141,6 +175,8 @@ int main(int, char** argv) {
     quantize(path);
     batched(path);
     depthwise(path);
+    levels(path);
+    decode(path);
   }
   std::printf("right\n");
 }

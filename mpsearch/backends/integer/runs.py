@@ -12,6 +12,7 @@ from mpsearch.backends.integer.conv import IntConv, groups_of
 from mpsearch.backends.integer.filters import filters_of
 from mpsearch.backends.integer.linear import IntLinear
 from mpsearch.backends.integer.matmul import Added, IntMatmul
+from mpsearch.backends.integer.refusal import of_layer
 from mpsearch.backends.integer.site import Run
 from mpsearch.backends.integer.weights import Matrices, matrices
 from mpsearch.core.formats import Format
@@ -48,7 +49,8 @@ class Runs:
         coder = self._coder(call, "input", scheme)
         if call.operation.kind == "conv":
             assert scheme.weight is not None  # noqa: S101 - it was checked
-            filters = filters_of(self.fake, call, scheme.weight, groups_of(site))
+            with of_layer(call.layer):
+                filters = filters_of(self.fake, call, scheme.weight, groups_of(site))
             return IntConv.of(site, filters, coder)
         return IntLinear.of(site, self._weight(call, scheme), coder)
 
@@ -67,5 +69,6 @@ class Runs:
         assert fmt is not None  # noqa: S101 - it was checked
         key = call.layer, fmt, call.path, block
         if key not in self._weights:
-            self._weights[key] = matrices(self.fake, call, fmt, block)
+            with of_layer(call.layer):
+                self._weights[key] = matrices(self.fake, call, fmt, block)
         return self._weights[key]
