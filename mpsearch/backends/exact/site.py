@@ -68,9 +68,13 @@ class ExactCall:
             return self._convolved(node, operands, own).to(x.dtype)
         if operation.weight.axes != (-2,):  # type: ignore[union-attr]
             weight = Steps(*(table.transpose(-2, -1) for table in weight))
+        out = linear(Steps(*map(_row, own)), Steps(*map(_column, weight)), self.run,
+                     bits=self._bits)
+        out = out.squeeze(-2) if x.dim() == 1 else out
+        out = out.squeeze(-1) if weight.whole.dim() == 1 else out
         at = _BIAS.get(str(node.target))
         bias = operands[at] if at is not None and at < len(operands) else None
-        return added(linear(own, weight, self.run, bits=self._bits), bias).to(x.dtype)
+        return added(out, bias).to(x.dtype)
 
     def _convolved(self, node: Node, operands: tuple[Any, ...], x: Steps) -> Tensor:
         assert self.weight is not None  # noqa: S101 - it was encoded
@@ -117,11 +121,18 @@ class ExactSite(Site):
         operand = own.call.operation.input
         assert operand is not None  # noqa: S101 - products have inputs
         left, right = args[operand.index: operand.index + 2]
-        out = own.product(left if left.dim() > 1 else left[None],
-                          right if right.dim() > 1 else right[:, None])
+        out = own.product(_row(left), _column(right))
         out = out.squeeze(-2) if left.dim() == 1 else out
         out = out.squeeze(-1) if right.dim() == 1 else out
         return out + args[0] if operand.index else out
+
+
+def _row(x: Tensor) -> Tensor:
+    return x if x.dim() > 1 else x[None]
+
+
+def _column(x: Tensor) -> Tensor:
+    return x if x.dim() > 1 else x[:, None]
 
 
 def exactly(program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
