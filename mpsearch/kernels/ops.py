@@ -47,8 +47,9 @@ def _int_linear(codes: Tensor, scale: Tensor, zero: Tensor, stream: Tensor, w_sc
                 bias: Tensor | None) -> Tensor:
     own = _compiled(codes)
     if own is None:
-        return plain(codes).linear(codes, scale, zero, _weight(
+        out: Tensor = plain(codes).linear(codes, scale, zero, _weight(
             stream, w_scale, w_zero, w_sums, bits, outputs, group, codes.shape[1]), bias)
+        return out
     return native.linear(own, codes, zero, stream, (w_scale, w_zero, w_sums), bits=bits,
                          outputs=outputs, group=group, scale=scale, bias=bias)
 
@@ -57,8 +58,9 @@ def _int_linear_sums(codes: Tensor, zero: Tensor, stream: Tensor, w_scale: Tenso
                      w_sums: Tensor, bits: int, outputs: int, group: int) -> Tensor:
     own = _compiled(codes)
     if own is None:
-        return plain(codes).linear_sums(codes, zero, _weight(
+        out: Tensor = plain(codes).linear_sums(codes, zero, _weight(
             stream, w_scale, w_zero, w_sums, bits, outputs, group, codes.shape[1]))
+        return out
     return native.linear(own, codes, zero, stream, (w_scale, w_zero, w_sums), bits=bits,
                          outputs=outputs, group=group)
 
@@ -69,7 +71,9 @@ def _quantized(x: Tensor, first: int, last: int, where: str, scale: Tensor | Non
     own = _compiled(x)
     try:
         if own is None:
-            return plain(x).quantize(x, first, last, scale=scale, zero=zero, symmetric=symmetric)
+            own_codes: tuple[Tensor, Tensor, Tensor] = plain(x).quantize(
+                x, first, last, scale=scale, zero=zero, symmetric=symmetric)
+            return own_codes
         return native.quantize(own, x, first, last, scale=scale, zero=zero, symmetric=symmetric)
     except native.NotFinite:
         raise BadInput(not_finite(where)) from None
@@ -94,7 +98,8 @@ def _quantize_rows_dynamic(x: Tensor, first: int, last: int, symmetric: bool, wh
 def _int_batched_sums(a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor) -> Tensor:
     own = _compiled(a)
     if own is None:
-        return plain(a).batched_sums(a, a_zero, b, b_zero)
+        out: Tensor = plain(a).batched_sums(a, a_zero, b, b_zero)
+        return out
     return native.batched(own, a, a_zero, b, b_zero)
 
 
@@ -102,14 +107,16 @@ def _int_batched(a: Tensor, a_scale: Tensor, a_zero: Tensor, b: Tensor, b_scale:
                  b_zero: Tensor) -> Tensor:
     own = _compiled(a)
     if own is None:
-        return plain(a).batched(a, a_zero, b, b_zero, scales=(a_scale, b_scale))
+        out: Tensor = plain(a).batched(a, a_zero, b, b_zero, scales=(a_scale, b_scale))
+        return out
     return native.batched(own, a, a_zero, b, b_zero, scales=(a_scale, b_scale))
 
 
 def _int_depthwise_sums(codes: Tensor, filters: Tensor, zero: int, window: list[int]) -> Tensor:
     own = _compiled(codes)
     if own is None:
-        return plain(codes).depthwise(codes, filters, zero, window)
+        out: Tensor = plain(codes).depthwise(codes, filters, zero, window)
+        return out
     return native.depthwise(own, codes, filters, zero, window,
                             size=shapes.out_size(codes.shape[2:], filters.shape[1:], window))
 

@@ -42,10 +42,11 @@ def _launched(a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor,
 
 
 @triton.jit
-def _kernel(a: tl.tensor, a_batch: tl.tensor, a_row: tl.tensor, a_step: tl.tensor, b: tl.tensor, b_batch: tl.tensor, b_row: tl.tensor,
-            b_step: tl.tensor, a_scale: tl.tensor, b_scale: tl.tensor, a_zero: tl.tensor, b_zero: tl.tensor, out: tl.tensor, m: tl.tensor,
-            n: tl.tensor, k: tl.tensor, raw: tl.constexpr, block_m: tl.constexpr, block_n: tl.constexpr,
-            block_k: tl.constexpr) -> None:
+def _kernel(a: tl.tensor, a_batch: tl.tensor, a_row: tl.tensor, a_step: tl.tensor, b: tl.tensor,
+            b_batch: tl.tensor, b_row: tl.tensor, b_step: tl.tensor, a_scale: tl.tensor,
+            b_scale: tl.tensor, a_zero: tl.tensor, b_zero: tl.tensor, out: tl.tensor, m: tl.tensor,
+            n: tl.tensor, k: tl.tensor, raw: tl.constexpr, block_m: tl.constexpr,
+            block_n: tl.constexpr, block_k: tl.constexpr) -> None:
     """One tile of the output of one of the batch."""
     batch = tl.program_id(0).to(tl.int64)
     rows = tl.program_id(1) * block_m + tl.arange(0, block_m)

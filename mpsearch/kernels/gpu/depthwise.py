@@ -31,10 +31,11 @@ def depthwise(codes: Tensor, filters: Tensor, zero: int, window: Sequence[int]) 
 
 
 @triton.jit
-def _kernel(codes: tl.tensor, filters: tl.tensor, out: tl.tensor, zero: tl.tensor, channels: tl.tensor, rows: tl.tensor, cols: tl.tensor,
-            high: tl.tensor, wide: tl.tensor, stride_y: tl.tensor, stride_x: tl.tensor, padding_y: tl.tensor, padding_x: tl.tensor,
-            dilation_y: tl.tensor, dilation_x: tl.tensor, kernel_y: tl.constexpr, kernel_x: tl.constexpr,
-            block: tl.constexpr) -> None:
+def _kernel(codes: tl.tensor, filters: tl.tensor, out: tl.tensor, zero: tl.tensor,
+            channels: tl.tensor, rows: tl.tensor, cols: tl.tensor, high: tl.tensor, wide: tl.tensor,
+            stride_y: tl.tensor, stride_x: tl.tensor, padding_y: tl.tensor, padding_x: tl.tensor,
+            dilation_y: tl.tensor, dilation_x: tl.tensor, kernel_y: tl.constexpr,
+            kernel_x: tl.constexpr, block: tl.constexpr) -> None:
     """A run of outputs of one channel of one image."""
     image = tl.program_id(0).to(tl.int64)
     own = filters + image % channels * (kernel_y * kernel_x)

@@ -57,10 +57,11 @@ def _blocks(rows: int, run: int) -> tuple[int, int, int]:
 
 
 @triton.jit
-def _kernel(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, scale_step: tl.tensor, zero: tl.tensor, zero_step: tl.tensor,
-            words: tl.tensor, w_scale: tl.tensor, w_zero: tl.tensor, w_sums: tl.tensor, bias: tl.tensor, out: tl.tensor, m: tl.tensor,
-            n: tl.tensor, k: tl.tensor, group: tl.tensor, groups: tl.tensor, run: tl.tensor, bits: tl.constexpr,
-            raw: tl.constexpr, has_bias: tl.constexpr, block_m: tl.constexpr,
+def _kernel(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, scale_step: tl.tensor,
+            zero: tl.tensor, zero_step: tl.tensor, words: tl.tensor, w_scale: tl.tensor,
+            w_zero: tl.tensor, w_sums: tl.tensor, bias: tl.tensor, out: tl.tensor, m: tl.tensor,
+            n: tl.tensor, k: tl.tensor, group: tl.tensor, groups: tl.tensor, run: tl.tensor,
+            bits: tl.constexpr, raw: tl.constexpr, has_bias: tl.constexpr, block_m: tl.constexpr,
             block_n: tl.constexpr, block_k: tl.constexpr) -> None:
     """One tile of the output. *run* counts 32 inputs."""
     rows = tl.program_id(0) * block_m + tl.arange(0, block_m)
@@ -91,9 +92,10 @@ def _kernel(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, scale_step: tl.te
 
 
 @triton.jit
-def _sums(lines: tl.tensor, row: tl.tensor, length: tl.tensor, of_w: tl.tensor, words: tl.tensor, units: tl.tensor, first: tl.tensor,
-          run: tl.tensor, columns: tl.tensor, cols: tl.tensor, bits: tl.constexpr, block_m: tl.constexpr,
-          block_n: tl.constexpr, block_k: tl.constexpr) -> tl.tensor:
+def _sums(lines: tl.tensor, row: tl.tensor, length: tl.tensor, of_w: tl.tensor, words: tl.tensor,
+          units: tl.tensor, first: tl.tensor, run: tl.tensor, columns: tl.tensor, cols: tl.tensor,
+          bits: tl.constexpr, block_m: tl.constexpr, block_n: tl.constexpr,
+          block_k: tl.constexpr) -> tl.tensor:
     """Sums of codes times (weight code - its zero) over the *length* inputs of a run."""
     sums = tl.zeros((block_m, block_n), tl.int32)
     of_rows = tl.zeros((block_m,), tl.int32)

@@ -58,27 +58,29 @@ def _nearest(x: tl.tensor) -> tl.tensor:
 
 
 @triton.jit
-def _codes(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, scale_step: tl.tensor, zero: tl.tensor, zero_step: tl.tensor,
-           codes: tl.tensor, bad: tl.tensor, length: tl.tensor, first: tl.tensor, last: tl.tensor, offset: tl.tensor,
+def _codes(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, scale_step: tl.tensor,
+           zero: tl.tensor, zero_step: tl.tensor, codes: tl.tensor, bad: tl.tensor,
+           length: tl.tensor, first: tl.tensor, last: tl.tensor, offset: tl.tensor,
            block: tl.constexpr) -> None:
     """A run of one row."""
     row = tl.program_id(0).to(tl.int64)
     cols = tl.program_id(1) * block + tl.arange(0, block)
     there = cols < length
     own = tl.load(x + row * x_step + cols, mask=there, other=0)
-    off = (own != own) | (tl.abs(own) == float("inf"))
-    tl.store(bad + tl.zeros_like(cols), 1, mask=off)
+    finite = tl.abs(own) < float("inf")
+    tl.store(bad + tl.zeros_like(cols), 1, mask=finite == 0)
     steps = tl.div_rn(own, tl.load(scale + row * scale_step))
     # far beyond every code, and still whole numbers in float32
-    steps = tl.minimum(tl.maximum(tl.where(off, 0.0, steps), -1048576.0), 1048576.0)
+    steps = tl.minimum(tl.maximum(tl.where(finite, steps, 0.0), -1048576.0), 1048576.0)
     whole = _nearest(steps) + (tl.load(zero + row * zero_step) + offset).to(tl.float32)
     kept = tl.minimum(tl.maximum(whole, first), last) - offset
     tl.store(codes + row * length + cols, kept.to(codes.dtype.element_ty), mask=there)
 
 
 @triton.jit
-def _scales(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, zero: tl.tensor, length: tl.tensor, first: tl.tensor, last: tl.tensor,
-            offset: tl.tensor, symmetric: tl.constexpr, block: tl.constexpr) -> None:
+def _scales(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, zero: tl.tensor, length: tl.tensor,
+            first: tl.tensor, last: tl.tensor, offset: tl.tensor, symmetric: tl.constexpr,
+            block: tl.constexpr) -> None:
     """The smallest scale of a row that clips nothing, and its zero point."""
     row = tl.program_id(0).to(tl.int64)
     lows, highs = tl.zeros((block,), tl.float32), tl.zeros((block,), tl.float32)
@@ -87,11 +89,8 @@ def _scales(x: tl.tensor, x_step: tl.tensor, scale: tl.tensor, zero: tl.tensor, 
         own = tl.load(x + row * x_step + cols, mask=cols < length, other=0)
         lows, highs = tl.minimum(lows, own), tl.maximum(highs, own)
     low, high = tl.min(lows, 0).to(tl.float64), tl.max(highs, 0).to(tl.float64)
-    if symmetric:
-        exact = tl.maximum(high / last, low / first)
-    else:
-        exact = (high - low) / (last - first)
-    exact = tl.where(exact > 0, exact, 1.0)
+    both = tl.maximum(high / last, low / first) if symmetric else (high - low) / (last - first)
+    exact = tl.where(both > 0, both, 1.0)
     exponent = (exact.to(tl.int64, bitcast=True) >> 52) - 1022 - 15
     exponent = tl.minimum(tl.maximum(exponent, -125), 112)
     unit = ((exponent + 1023) << 52).to(tl.float64, bitcast=True)

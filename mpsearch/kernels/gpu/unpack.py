@@ -9,8 +9,8 @@ import triton.language as tl
 
 
 @triton.jit
-def plane(words: tl.tensor, line: tl.tensor, lines: tl.tensor, columns: tl.tensor, cols: tl.tensor, width: tl.constexpr,
-          block_k: tl.constexpr, block_n: tl.constexpr) -> tl.tensor:
+def plane(words: tl.tensor, line: tl.tensor, lines: tl.tensor, columns: tl.tensor, cols: tl.tensor,
+          width: tl.constexpr, block_k: tl.constexpr, block_n: tl.constexpr) -> tl.tensor:
     """[block_k, block_n] numbers of a plane of *width* bits, whose words begin at *line*.
 
     *lines* words are left of the run; after them come zeros.
@@ -25,8 +25,9 @@ def plane(words: tl.tensor, line: tl.tensor, lines: tl.tensor, columns: tl.tenso
 
 
 @triton.jit
-def codes(words: tl.tensor, units: tl.tensor, unit: tl.tensor, left: tl.tensor, columns: tl.tensor, cols: tl.tensor,
-          bits: tl.constexpr, block_k: tl.constexpr, block_n: tl.constexpr) -> tl.tensor:
+def codes(words: tl.tensor, units: tl.tensor, unit: tl.tensor, left: tl.tensor, columns: tl.tensor,
+          cols: tl.tensor, bits: tl.constexpr, block_k: tl.constexpr,
+          block_n: tl.constexpr) -> tl.tensor:
     """Unsigned codes, int32 [block_k, block_n], from the 32 inputs of *unit* on.
 
     There are *units* of 32 inputs in the weight, *left* of them in the run.
