@@ -25,8 +25,9 @@ _INT32 = 1 << 31
 class PackedWeight:
     """A weight [outputs, inputs] of *bits* (2 to 8) bits a code, and what its codes mean.
 
-    *stream* holds the codes, uint8, panels * groups * units * 64 * bits bytes; on a GPU it is int32,
-    in the layout of `mpsearch.kernels.gpu.layout`. *scale* (float32), *zero* (int32, counted like the unsigned codes in the stream) and *sums* (int32, the sum of
+    *stream* holds the codes, uint8, panels * groups * units * 64 * bits bytes; on a GPU they are
+    int32 in the layout of `mpsearch.kernels.gpu.layout`. *scale* (float32), *zero* (int32, counted
+    like the unsigned codes in the stream) and *sums* (int32, the sum of
     codes less zero point) are [panels, groups, 64], filled up with 0. *group* is the run of inputs
     that share a scale; *inputs* where there is one run.
     """

@@ -44,5 +44,6 @@ def everything():
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps([compiled(kernel, capability, *rest) for capability in map(int, sys.argv[1:])
-                      for kernel, *rest in everything()]))
+    made = [compiled(kernel, capability, *rest) for capability in map(int, sys.argv[1:])
+            for kernel, *rest in everything()]
+    sys.stdout.write(json.dumps(made))
