@@ -1,4 +1,4 @@
-"""Triton's compiler takes the kernels for GPUs that are not here, and rounds where they say."""
+"""Triton's compiler takes the kernels for a GPU that is not here, and rounds where they say."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ import pytest
 OWN = Path(__file__).parent
 
 
-PRODUCTS = {80: "mma.sync", 90: "wgmma"}
+PRODUCTS = {90: "wgmma"}  # 80 with "mma.sync" passes too, and takes as long again
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
