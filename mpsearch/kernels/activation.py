@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput
-from mpsearch.kernels import native, ops, reference
+from mpsearch.kernels import native, ops
 
 _NARROW = 1 << 8
 
@@ -43,8 +43,8 @@ def quantize(x: Tensor, first: int, last: int, *, scale: Tensor | None = None,
             16 bits.
     """
     rows = x.detach().float().reshape(-1, x.shape[-1])
-    own = None if scale is None else scale.detach().float().reshape(1)
-    lower = _lower(zero, first, last)
+    own = None if scale is None else scale.detach().to(rows.device, torch.float32).reshape(1)
+    lower = _lower(zero, first, last).to(rows.device)
     if last - first >= _NARROW:
         found = _wide(rows, (first, last), own, lower, symmetric=symmetric, where=where)
     elif own is None:
@@ -61,7 +61,8 @@ def _wide(rows: Tensor, code_range: tuple[int, int], scale: Tensor | None, zero:
     if last - first >= _NARROW ** 2:
         raise BadInput(f"codes from {first} to {last} have more than 16 bits")
     try:
-        return reference.quantize(rows, first, last, scale=scale, zero=zero, symmetric=symmetric)
+        return ops.plain(rows).quantize(  # type: ignore[no-any-return]
+            rows, first, last, scale=scale, zero=zero, symmetric=symmetric)
     except native.NotFinite:
         raise BadInput(ops.not_finite(where)) from None
 
