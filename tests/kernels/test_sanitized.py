@@ -26,7 +26,7 @@ def units():
     return all_of if ROUNDS else tuple(dict.fromkeys((all_of[0], all_of[-2], all_of[-1])))
 
 
-def commands(compiler, place):
+def commands(place):
     """What compiles the program, and its objects."""
     known = [f"-DWITH_{unit.name.upper()}" for unit in units()]
     yield [*WATCHED, *known, build.SOURCES / "api.cpp"], place / "api.o"
@@ -42,7 +42,7 @@ def commands(compiler, place):
 def compiled(compiler, place):
     threads = build._threads(compiler)
     made = []
-    for arguments, out in commands(compiler, place):
+    for arguments, out in commands(place):
         build._run([compiler, *build.FLAGS, *threads, *map(str, arguments), "-c", "-o", str(out)])
         made.append(str(out))
     try:
