@@ -150,12 +150,27 @@ def _first_right(loaded: Kernels, names: list[str]) -> Kernels | None:
     for name in names:
         if not loaded.runs(name):
             continue
-        if is_right(loaded.at(name)):
+        with _own_threads():
+            right = is_right(loaded.at(name))
+        if right:
             return loaded.at(name)
         _warn(f"the integer kernels for {name} gave wrong numbers on this machine and are not "
               "used: please report the processor's name")
     _warn("integer layers run on torch alone, which is exact but slow: no compiled kernel works")
     return None
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """In a forked child torch, too, would wait for threads that do not exist."""
+    before = torch.get_num_threads()
+    if _State.forked:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if _State.forked:
+            torch.set_num_threads(before)
 
 
 def _loaded() -> Kernels:

@@ -238,14 +238,19 @@ def test_there_is_one_openmp_runtime(compiled):
 
 
 def test_a_forked_child_computes_the_same(compiled):
-    """Its parent has run on two threads, for which it must not wait, and holds the lock."""
+    """Its parent has run on two threads, and one of them holds the lock: it must wait for none."""
     program = f"""
-import multiprocessing, sys, torch, warnings
+import multiprocessing, sys, threading, torch, warnings
 from pathlib import Path
 from mpsearch.kernels import linear_sums, library
 from tests.kernels.cases import case
 warnings.simplefilter("ignore")
 torch.set_num_threads(2)
+held, done = threading.Event(), threading.Event()
+def hold():
+    with library._State.lock:
+        held.set()
+        done.wait()
 own = library.opened(Path({str(compiled.file)!r}))
 library._loaded = lambda: own
 made = case(4, (64, 256, 64), seed=1)
@@ -253,8 +258,13 @@ with library.using(own):
     before = linear_sums(made.a, made.weight)
 def work(_):
     return library.threads(), bytes(linear_sums(made.a, made.weight).untyped_storage())
-with library._State.lock, multiprocessing.get_context("fork").Pool(1) as pool:
-    threads, child = pool.map_async(work, [0]).get(30)[0]
+threading.Thread(target=hold).start()
+held.wait()
+try:
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        threads, child = pool.map_async(work, [0]).get(30)[0]
+finally:
+    done.set()
 sys.exit(threads != 1 or child != bytes(before.untyped_storage()))
 """
     done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False,
