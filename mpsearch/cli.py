@@ -240,10 +240,13 @@ def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int
                  help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
     click.option("--evaluation-samples", type=int,
                  help="Held-out samples; by default as many as the policy was measured on."),
-    click.option("--batch-size", type=int, help="Samples a batch."), WORKSPACE, JSON)
+    click.option("--batch-size", type=int, help="Samples a batch."),
+    click.option("--timing", type=float, default=2.0, metavar="SECONDS",
+                 help="How long to time the policy beside the float model; 0 for not at all."),
+    WORKSPACE, JSON)
 def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: str | None,
         backend: str, as_json: bool, **asked: Any) -> None:
-    """Apply a policy to its model and evaluate it.
+    """Apply a policy to its model, evaluate it, and time it beside the float model.
 
     Model, weights and data are those the policy was made with, where none are given. With --packed
     the policy and all numbers come from one file, and the data from --data.
@@ -267,9 +270,9 @@ def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: s
         shell.answer(shell.packing_data(done, backend, save), as_json,
                      shell.packing_tables(done, save))
         return
-    evaluation = api.evaluate(loaded, model, **asked)
-    shell.answer(shell.evaluation_data(loaded, evaluation, backend), as_json,
-                 shell.evaluation_tables(loaded, evaluation))
+    timed = api.evaluate_and_time(loaded, model, **asked)
+    shell.answer(shell.timed_data(loaded, timed, backend), as_json,
+                 shell.timed_tables(loaded, timed))
 
 
 @app.command()

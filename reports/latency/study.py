@@ -1,0 +1,190 @@
+"""Predicted against measured milliseconds of twenty policies, in real integers on one thread.
+
+    OMP_NUM_THREADS=1 python reports/latency/study.py --weights vit_tiny_patch16_224.safetensors \
+        --data imagenet_sample
+
+Ten policies are drawn at random from space.toml (weights of 2 to 8 bits with 8-bit activations, or
+float; products of attention in 8 bits or float), ten are allocated within budgets of milliseconds
+or bits. Their times are predicted from the table that `mpsearch profile` makes, and measured as they
+run, taking turns with each other and with the float model. Writes results.json, table.md and
+predicted.png beside this file. Interrupted, it goes on where it stopped; --again measures anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+
+from mpsearch import plugins
+from mpsearch.core.budget import Budget
+from mpsearch.core.flow import Flow
+from mpsearch.core.io import write
+from mpsearch.steps.allocate import allocate
+from mpsearch.steps.choice import runnable, totals_of
+from mpsearch.steps.devices import FLOWS
+from mpsearch.steps.laps import on_threads, shortest
+from mpsearch.steps.measure import measure
+from mpsearch.steps.profile import ProfilePlan, profile
+from mpsearch.steps.progress import bar
+from mpsearch.steps.session import open_session
+from mpsearch.workspace import Workspace
+
+HERE = Path(__file__).parent
+ESTIMATOR = "fisher"
+RANDOM = 10
+SHARES = (0.02, 0.1, 0.25, 0.5, 0.8)
+BITS = ("2.5bpw", "3.5bpw", "4.5bpw", "6bpw", "8bpw")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="vit_tiny_patch16_224")
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--workspace", default=".mpsearch")
+    parser.add_argument("--calibration-samples", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="forget what was measured")
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    session = open_session(args.model, Workspace(args.workspace), {
+        "weights": args.weights, "data": args.data, "space": str(HERE / "space.toml"),
+        "calibration_samples": args.calibration_samples})
+    made = profile(session, ProfilePlan(provider="integer", threads=(args.threads,),
+                                        rounds=args.rounds), bar)
+    device = f"host(threads={args.threads})"
+    measured = measure(session, [ESTIMATOR], bar, device=device)
+    policies = choices(measured)
+    runs = built(session, measured, policies)
+    store = HERE / "results.json"
+    document = {} if args.again or not store.exists() else json.loads(store.read_text())
+    about = {"cpu": made.table.cpu, "versions": made.table.versions, "threads": args.threads,
+             "samples": args.calibration_samples, "model": args.model}
+    if document.get("about") != about:
+        document = {"about": about, "rounds": []}
+    flow = session.workspace.load(FLOWS, session.key, Flow)
+    with on_threads(args.threads), bar("measuring", args.rounds) as step:
+        for turn in range(args.rounds):
+            if turn >= len(document["rounds"]):
+                document["rounds"].append(one_round(runs, flow))
+                write(store, json.dumps(document).encode())
+            step(1)
+    rows = [row(measured, label, policies[label], document["rounds"]) for label in policies]
+    report(rows, document)
+
+
+def choices(measured):
+    """Ten policies at random and ten that an integer program chose, by name."""
+    groups = measured.record.space.groups
+    draw = random.Random(0)
+    found = {"float": tuple(len(group.schemes) - 1 for group in groups)}
+    for number in range(RANDOM):
+        found[f"random {number + 1}"] = tuple(draw.randrange(len(group.schemes))
+                                              for group in groups)
+    timed = measured.costing.latency
+    low = timed.total(tuple(row.index(min(row)) for row in timed.table.values))
+    high = timed.total(found["float"])
+    for share in SHARES:
+        limit = round(low + share * (high - low), 2)
+        found[f"{limit:g} ms"] = chosen(measured, f"{limit}ms")
+    for text in BITS:
+        found[text.replace("bpw", " bpw")] = chosen(measured, text)
+    return found
+
+
+def chosen(measured, budget):
+    return allocate(measured, ESTIMATOR, [Budget.parse(budget)]).selection.choice
+
+
+def built(session, measured, policies):
+    backend, captured = plugins.make("backend", "integer"), session.captured
+    inputs = session.calibration.batches[0].args[0][:1]
+    made = {}
+    for label, choice in policies.items():
+        policy = runnable(measured, choice)
+        module = backend(captured.program, captured.fake, policy.schemes, policy.ranges)
+        made[label] = lambda module=module: module(inputs)
+    return made
+
+
+def one_round(runs, flow):
+    """For each policy the shortest times of its operations, and of whole passes in CPU time."""
+    import torch
+
+    found = {}
+    for label, run in runs.items():
+        parts = shortest(run, flow)
+        whole = []
+        with torch.inference_mode():
+            for _ in range(2):
+                start = time.process_time_ns()
+                run()
+                whole.append((time.process_time_ns() - start) / 1e6)
+        found[label] = {"parts": [round(part, 6) for part in parts], "whole": min(whole)}
+    return found
+
+
+def row(measured, label, choice, rounds):
+    parts = [min(each) for each in zip(*(turn[label]["parts"] for turn in rounds), strict=True)]
+    totals = totals_of(measured, choice, measured.tables[ESTIMATOR])
+    return {"label": label, "bits_per_weight": totals.bits_per_weight,
+            "predicted": measured.costing.latency.total(choice), "measured": sum(parts),
+            "whole": min(turn[label]["whole"] for turn in rounds)}
+
+
+def report(rows, document):
+    lines = ["| policy | bits per weight | predicted ms | measured ms | off by | whole passes ms |",
+             "|---|---:|---:|---:|---:|---:|"]
+    off = {}
+    for each in rows:
+        off[each["label"]] = each["predicted"] / each["measured"] - 1
+        lines.append(f"| {each['label']} | {each['bits_per_weight']:.2f} | {each['predicted']:.2f} "
+                     f"| {each['measured']:.2f} | {100 * off[each['label']]:+.1f} % "
+                     f"| {each['whole']:.2f} |")
+    worst = max(off, key=lambda label: abs(off[label]))
+    mean = sum(map(abs, off.values())) / len(off)
+    lines += ["", f"Off by {100 * mean:.1f} % on average and {100 * off[worst]:+.1f} % at worst "
+              f"({worst}). {document['about']['cpu']}, {document['about']['threads']} thread(s), "
+              f"{', '.join(f'{k} {v}' for k, v in document['about']['versions'].items())}."]
+    text = "\n".join(lines) + "\n"
+    write(HERE / "table.md", text.encode())
+    picture(rows)
+    print(text)
+
+
+def picture(rows):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 5), layout="constrained")
+    axes = figure.subplots()
+    looks = (("float", "#000000", "s"), ("random", "#0072b2", "o"), ("ms", "#009e73", "D"),
+             ("bpw", "#d55e00", "^"))
+    for name, colour, marker in looks:
+        own = [each for each in rows if name in each["label"].split() and (
+                   name != "float" or each["label"] == "float")]
+        axes.scatter([each["measured"] for each in own], [each["predicted"] for each in own],
+                     color=colour, marker=marker, s=28, zorder=3,
+                     label={"ms": "within a latency", "bpw": "within a size"}.get(name, name))
+    ends = [f(each[key] for each in rows for key in ("predicted", "measured"))
+            for f in (min, max)]
+    line = [ends[0] * 0.95, ends[1] * 1.05]
+    axes.plot(line, line, color="#666666", linewidth=1, label="as predicted")
+    axes.fill_between(line, [x * 0.95 for x in line], [x * 1.05 for x in line],
+                      color="#666666", alpha=0.15, label="within 5 %")
+    axes.set_xlabel("measured, ms")
+    axes.set_ylabel("predicted, ms")
+    axes.set_title("ViT-Tiny/16, one image, integer backend", loc="left", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(HERE / "predicted.png", dpi=150, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()
