@@ -330,7 +330,7 @@ def evaluate_and_pack(policy: Policy, path: str, model: str | nn.Module | None =
     from mpsearch.steps.pack import evaluate_and_pack as both
 
     return both(policy, _session(policy, model, options, workspace), path, backend, progress,
-                timing)
+                timing=timing)
 
 
 def unpack(path: str, model: str | nn.Module | None = None, *,
@@ -355,14 +355,15 @@ def run_packed(path: str, model: str | nn.Module | None = None, *, backend: str 
                timing: float = 0.0, progress: ProgressBar = silent, **options: Any) -> PackedRun:
     """Run the model in a file that `pack` wrote, on held-out data where there is any.
 
-    For *timing* seconds it is timed beside the same model in float. *model* is that of `unpack`; ``data``, ``evaluation_samples`` and ``batch_size`` are options.
+    *model* is that of `unpack`; ``data``, ``evaluation_samples`` and ``batch_size`` are options.
+    For *timing* seconds it is timed beside the same model in float.
 
     Raises:
         BadInput: what `unpack` raises, or data that cannot be used.
     """
     from mpsearch.steps.unpack import run
 
-    return run(path, model, options, backend, progress, timing)
+    return run(path, model, options, backend, progress, timing=timing)
 
 
 _REMEMBERED = ("weights", "data", "seed", "calibration_samples", "evaluation_samples",

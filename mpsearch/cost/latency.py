@@ -37,8 +37,8 @@ def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int
     What the provider fuses into the layer before (`MachineTable.fusions`) takes no time. Fused
     attention is one operation where no scheme of *space* quantizes its products, and else counts
     in the open: two products and a softmax. It still runs as one where a policy leaves both in
-    float; what that saves is halved between them, so that the sum is right where both are in float
-    or both quantized, and off by that half where one is.
+    float; what that saves is shared out between them, so that the sum is right where both are in
+    float or both quantized, and off by a share of it where one is.
 
     Source: additive tables of layers timed alone, as in Wang et al., "HAQ: Hardware-Aware
     Automated Quantization" (CVPR 2019, arXiv:1811.08886) and HAWQ-V3 (arXiv:2011.10680).
@@ -54,8 +54,7 @@ def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int
     for step, piece in flow.pieces(space):
         group = home.get(piece.layer)
         if group is None:
-            fixed += 0 if fused(flow, step, machine) else (
-                times(piece, Scheme()) + _shared(step, piece, space, times))
+            fixed += 0 if fused(flow, step, machine) else times(piece, Scheme())
             continue
         for number, scheme in enumerate(group.schemes):
             own = own_scheme(specs[piece.layer], scheme)
@@ -68,11 +67,16 @@ def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int
 
 
 def _shared(step: Step, piece: Piece, space: SearchSpace, times: _Times) -> int:
-    """Half of what attention takes more (or less) as one operation than in the open."""
-    if not piece.layer or piece not in step.opened or not fused_in_float(step, space):
+    """The product's share of what attention takes more (or less) as one operation than in the open.
+
+    By the times of both, so that neither becomes negative.
+    """
+    if not fused_in_float(step, space):
         return 0
-    more = times(step.pieces[0], Scheme()) - sum(times(each, Scheme()) for each in step.opened)
-    return more // 2 if piece is step.opened[0] else more - more // 2
+    first, softmax, second = (times(each, Scheme()) for each in step.opened)
+    more = max(times(step.pieces[0], Scheme()) - softmax, 0) - first - second
+    share = more * first // (first + second) if first + second else more // 2
+    return share if piece is step.opened[0] else more - share
 
 
 def fused(flow: Flow, step: Step, machine: MachineTable) -> bool:

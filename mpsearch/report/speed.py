@@ -12,7 +12,7 @@ _SIMULATED = "simulated"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """Milliseconds of a *batch* on so many *threads*, and bytes, of the float model and a policy."""
+    """Times of a *batch* on so many *threads*, and bytes: of the float model and a policy."""
 
     backend: str
     batch: int
@@ -38,10 +38,10 @@ def slower(speed: Beside) -> list[str]:
     if speed.policy_ms <= speed.float_ms:
         return []
     if speed.backend == _SIMULATED:
-        return ["the simulation is slower than the float model, since it computes in float and "
-                "rounds on the way: --backend integer says how fast the integers are"]
-    return ["this policy is slower here than the float model: mpsearch profile --provider integer "
-            "says which layers are, and a budget in milliseconds avoids them"]
+        return [("the simulation is slower than the float model, since it computes in float and "
+                "rounds on the way: --backend integer says how fast the integers are")]
+    return [("this policy is slower here than the float model: mpsearch profile --provider "
+             "integer says which layers are, and a budget in milliseconds avoids them")]
 
 
 def _size(count: int) -> str:

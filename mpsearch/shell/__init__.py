@@ -22,5 +22,6 @@ __all__ = [
     "fail", "front_data", "front_tables", "imported", "measured_data", "measured_tables", "notes",
     "packed_data", "packed_tables", "packing_data", "packing_notes", "packing_tables",
     "parse_bytes", "pinned", "profiled", "quantizers", "require_one_source", "result_data",
-    "result_tables", "spaces", "timed_data", "timed_tables", "workers", "write_front", "write_result",
+    "result_tables", "spaces", "timed_data", "timed_tables", "workers", "write_front",
+    "write_result",
 ]

@@ -49,8 +49,8 @@ def packing_data(done: Packing, backend: str, path: Path) -> dict[str, Any]:
     written = done.written
     measured = evaluation_data(written.policy, done.evaluation, backend) if done.evaluation else {
         "backend": backend, "totals": io.to_data(written.policy.totals)}
-    return {**measured, "speed": speed_data(done.speed), "file_bytes": written.file_bytes, "header_bytes": written.header_bytes,
-            "files": [str(path)]}
+    return {**measured, "speed": speed_data(done.speed), "file_bytes": written.file_bytes,
+            "header_bytes": written.header_bytes, "files": [str(path)]}
 
 
 def packing_tables(done: Packing, path: Path) -> Tables:
@@ -58,7 +58,8 @@ def packing_tables(done: Packing, path: Path) -> Tables:
     written = done.written
     parts = evaluation_tables(written.policy, done.evaluation) if done.evaluation else []
     sizes = human_bytes(written.file_bytes), human_bytes(written.header_bytes)
-    return [*parts, *speed_tables(done.speed), f"wrote {path}: {sizes[0]}, of which the header is {sizes[1]}"]
+    return [*parts, *speed_tables(done.speed),
+            f"wrote {path}: {sizes[0]}, of which the header is {sizes[1]}"]
 
 
 def packed_data(found: PackedRun, backend: str) -> dict[str, Any]:
@@ -87,4 +88,4 @@ def packed_tables(found: PackedRun) -> Tables:
                    percent(made.top1, made.top1_stderr))]
     done = [] if score else ["it runs; give --data to see how often it is right"]
     return [Grid(title="Packed model", columns=words("") + numbers("value"), rows=tuple(facts)),
-            *done]
+            *speed_tables(found.speed), *done]

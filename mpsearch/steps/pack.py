@@ -44,7 +44,7 @@ class Packing:
 
 
 def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[str],
-                      backend: str, progress: ProgressBar, timing: float) -> Packing:
+                      backend: str, progress: ProgressBar, *, timing: float) -> Packing:
     """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
     io.require_writable(path)
     require_seconds(timing)

@@ -170,7 +170,7 @@ class PackedRun:
 
 
 def run(path: str, model: str | nn.Module | None, options: Mapping[str, Any], backend: str,
-        progress: ProgressBar, timing: float) -> PackedRun:
+        progress: ProgressBar, *, timing: float) -> PackedRun:
     """Run the packed file at *path*; see `mpsearch.run_packed`."""
     plugins.require("backend", backend)
     require_seconds(timing)

@@ -14,6 +14,7 @@ from mpsearch.core.types import Scheme
 
 Menus = Mapping[str, Sequence[Scheme]]
 """The schemes of each layer that run differently."""
+_FLOAT = Scheme()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +38,19 @@ def plan(flow: Flow, menus: Menus) -> tuple[Walk, ...]:
     would not run as products. So a product in float is left out whose partner is always in float.
     """
     left = {name: list(menu) for name, menu in menus.items()}
-    pairs = [(step.opened[0].layer, step.opened[-1].layer) for step in flow.steps
-             if step.opened and all(piece.layer in menus for piece in step.opened if piece.layer)]
-    for _, second in pairs:  # out of step, so that float meets another scheme
-        left[second] = [*left[second][1:], *left[second][:1]]
+    pairs = [(step.opened[0].layer, step.opened[-1].layer) for step in flow.steps if step.opened]
+    for first, second in pairs:
+        for name, other in ((first, second), (second, first)):
+            if _company(menus.get(other, ())).is_float:
+                left[name] = [own for own in left.get(name, ()) if not own.is_float]
+        left[second] = [*left[second][1:], *left[second][:1]]  # so that float meets another scheme
     walks = [Walk()]
     while any(left.values()):
-        schemes = {name: todo[0] if todo else _company(menus[name])
-                   for name, todo in left.items() if todo or menus[name]}
+        schemes = {name: todo[0] if todo else _company(menus.get(name, ()))
+                   for name, todo in left.items()}
         noted = {name for name, todo in left.items() if todo}
         for pair in pairs:
             _open(pair, schemes, noted, menus)
-        if not noted:
-            break
         for name in noted:
             left[name].remove(schemes[name])
         walks.append(Walk(schemes=schemes, noted=tuple(sorted(noted))))
@@ -58,18 +59,17 @@ def plan(flow: Flow, menus: Menus) -> tuple[Walk, ...]:
 
 def _company(menu: Sequence[Scheme]) -> Scheme:
     """What a layer runs in while only others are noted."""
-    return next((own for own in menu if not own.is_float), menu[0])
+    return next((own for own in menu if not own.is_float), _FLOAT)
 
 
 def _open(pair: tuple[str, str], schemes: dict[str, Scheme], noted: set[str],
           menus: Menus) -> None:
-    """Quantize one of two products that would both be in float, or note neither."""
-    if not all(schemes[name].is_float for name in pair):
+    """Quantize one of two products that would both be in float."""
+    if not all(schemes.get(name, _FLOAT).is_float for name in pair):
         return
     for name in reversed(pair):
-        other = _company(menus[name])
+        other = _company(menus.get(name, ()))
         if not other.is_float:
             schemes[name] = other
             noted.discard(name)
             return
-    noted.difference_update(pair)

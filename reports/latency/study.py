@@ -5,8 +5,8 @@
 
 Ten policies are drawn at random from space.toml (weights of 2 to 8 bits with 8-bit activations, or
 float; products of attention in 8 bits or float), ten are allocated within budgets of milliseconds
-or bits. Their times are predicted from the table that `mpsearch profile` makes, and measured as they
-run, taking turns with each other and with the float model. Writes results.json, table.md and
+or bits. Their times are predicted from the table that `mpsearch profile` makes, and measured as
+they run, taking turns with each other and with the float model. Writes results.json, table.md and
 predicted.png beside this file. Interrupted, it goes on where it stopped; --again measures anew.
 """
 
@@ -150,9 +150,9 @@ def report(rows, document):
                      f"| {each['whole']:.2f} |")
     worst = max(off, key=lambda label: abs(off[label]))
     mean = sum(map(abs, off.values())) / len(off)
-    lines += ["", f"Off by {100 * mean:.1f} % on average and {100 * off[worst]:+.1f} % at worst "
+    lines += ["", (f"Off by {100 * mean:.1f} % on average and {100 * off[worst]:+.1f} % at worst "
               f"({worst}). {document['about']['cpu']}, {document['about']['threads']} thread(s), "
-              f"{', '.join(f'{k} {v}' for k, v in document['about']['versions'].items())}."]
+              f"{', '.join(f'{k} {v}' for k, v in document['about']['versions'].items())}.")]
     text = "\n".join(lines) + "\n"
     write(HERE / "table.md", text.encode())
     picture(rows)
