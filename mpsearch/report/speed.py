@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mpsearch.core.machine import NOISE
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import human_bytes, number
 
@@ -21,6 +22,7 @@ class Beside:
     policy_ms: float
     float_bytes: int
     policy_bytes: int
+    float_inputs: bool
 
 
 def beside(speed: Beside) -> Grid:
@@ -34,14 +36,19 @@ def beside(speed: Beside) -> Grid:
 
 
 def slower(speed: Beside) -> list[str]:
-    """A line that says why, where the policy is slower than the float model."""
-    if speed.policy_ms <= speed.float_ms:
+    """A line that says why, where the policy is not faster than the float model beyond noise."""
+    if speed.policy_ms * (1 + NOISE) < speed.float_ms:
         return []
     if speed.backend == _SIMULATED:
-        return [("the simulation is slower than the float model, since it computes in float and "
-                "rounds on the way: --backend integer says how fast the integers are")]
-    return [("this policy is slower here than the float model: mpsearch profile --provider "
-             "integer says which layers are, and a budget in milliseconds avoids them")]
+        why = ("the simulation is not faster than the float model: it computes in float and rounds "
+               "on the way; --backend integer says how fast the integers are")
+    elif speed.float_inputs:
+        why = ("not faster than the float model: this policy leaves all activations in float, and "
+               "so the arithmetic; its weights are smaller")
+    else:
+        why = ("this policy is not faster here than the float model: mpsearch profile --provider "
+               "integer says which layers are, and a budget in milliseconds avoids the others")
+    return [why]
 
 
 def _size(count: int) -> str:

@@ -32,6 +32,7 @@ class Speed:
     """Milliseconds of a *batch* on so many *threads* and bytes, of the float model and a policy.
 
     *float_bytes* are all tensors of the model, *policy_bytes* the file that packing writes.
+    *float_inputs* says that the policy quantizes no activations: then nothing runs in integers.
     """
 
     backend: str
@@ -41,6 +42,7 @@ class Speed:
     policy_ms: float
     float_bytes: int
     policy_bytes: int
+    float_inputs: bool
 
     @property
     def ratio(self) -> float:
@@ -99,7 +101,8 @@ def speed_of(policy: Policy, session: Session, backend: str, seconds: float) -> 
         threads = torch.get_num_threads()
     return Speed(backend=plugins.canonical("backend", backend), batch=batch, threads=threads,
                  float_ms=plain, policy_ms=quantized, float_bytes=_float_bytes(captured),
-                 policy_bytes=policy.totals.file_bytes)
+                 policy_bytes=policy.totals.file_bytes, float_inputs=not any(
+                     scheme.input or scheme.other for scheme in policy.layers.values()))
 
 
 def _float_bytes(captured: Captured) -> int:
