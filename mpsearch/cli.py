@@ -168,13 +168,15 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
                  help="Threads; repeat for several."),
     click.option("--rounds", default=8, help="Rounds of short slices, of which the shortest "
                  "counts."),
+    click.option("--again", is_flag=True, help="Time once more what was timed before, as on a busy "
+                 "machine; the shorter times count."),
     click.option("--export", type=_PATH, metavar="FILE.csv", help="Write the table as CSV."),
     click.option("--import", "imported", type=_PATH, metavar="FILE.csv",
                  help="Read a table instead of timing anything."),
     CALIBRATION, BATCH_SIZE, SEED, WORKSPACE, JSON)
 def profile(*, model: str | None, provider: str, device: str | None, batches: tuple[int, ...],
-            threads: tuple[int, ...], rounds: int, export: Path | None, imported: Path | None,
-            as_json: bool, **asked: Any) -> None:
+            threads: tuple[int, ...], rounds: int, again: bool, export: Path | None,
+            imported: Path | None, as_json: bool, **asked: Any) -> None:
     """Time every layer under every scheme, for budgets in milliseconds.
 
     The rest of the graph (norms, activation functions, data movement) is timed too. What this
@@ -189,7 +191,7 @@ def profile(*, model: str | None, provider: str, device: str | None, batches: tu
         table = api.import_device(str(imported), device, workspace=asked["workspace"])
         shell.answer(*shell.imported(table, export, as_json=as_json))
         return
-    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds)
+    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds, again=again)
     found = api.profile(model or DEFAULT_MODEL, plan=plan, progress=bar, **asked)
     shell.notes(found.record.notes)
     shell.answer(*shell.profiled(found, export, as_json=as_json))

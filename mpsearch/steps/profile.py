@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 class ProfilePlan:
     """What to time: by which *provider*, under which *device* name, for which batches and threads.
 
+    *again* times what was timed before once more, and keeps the shorter times.
+
     Raises:
         BadInput: no batch or number of threads, or one that is not positive; no round; a name with
             settings.
@@ -43,6 +45,7 @@ class ProfilePlan:
     batches: tuple[int, ...] = (1,)
     threads: tuple[int, ...] = (1,)
     rounds: int = 8
+    again: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batches", "threads"):
@@ -58,13 +61,13 @@ class ProfilePlan:
 
     @classmethod
     def of(cls, provider: str, device: str | None, batches: Sequence[int],
-           threads: Sequence[int], rounds: int) -> Self:
+           threads: Sequence[int], rounds: int, *, again: bool = False) -> Self:
         """A plan from options; no device is this machine.
 
         Raises:
             BadInput: what the plan itself refuses.
         """
-        return cls(provider=provider, device=device or HOST, rounds=rounds,
+        return cls(provider=provider, device=device or HOST, rounds=rounds, again=again,
                    batches=tuple(dict.fromkeys(batches)), threads=tuple(dict.fromkeys(threads)))
 
 
@@ -106,7 +109,7 @@ def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profi
                        cpu=cpu_name(), origin="measured", versions=dict(provider.versions()),
                        fusions=provider.fusions, packed=provider.packed)
     timer = Timer(session=session, record=record, flow=flow, provider=provider, progress=progress,
-                   store=own, rounds=plan.rounds)
+                   store=own, rounds=plan.rounds, again=plan.again)
     for batch in plan.batches:
         for threads in plan.threads:
             timer.run(batch, threads)

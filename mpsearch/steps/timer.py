@@ -33,11 +33,13 @@ class Timer:
     """Times what is missing for one batch and number of threads after the other.
 
     *store* is the table so far: everything that was ever timed on this processor with these
-    versions. *new* counts what was timed, *refused* says what the provider cannot run.
+    versions. *new* counts what was timed, *refused* says what the provider cannot run. *again*
+    times what is there already too; the shorter time counts, since what disturbs only adds.
     """
 
     def __init__(self, *, session: Session, record: StudyRecord, flow: Flow, provider: Provider,
-                 progress: ProgressBar, store: MachineTable, rounds: int) -> None:
+                 progress: ProgressBar, store: MachineTable, rounds: int,
+                 again: bool = False) -> None:
         self._session, self._record, self._flow = session, record, flow
         self._provider, self._progress, self._rounds = provider, progress, rounds
         self._key = digest({"cpu": store.cpu, "versions": store.versions,
@@ -45,7 +47,7 @@ class Timer:
         known = session.workspace.load(TIMINGS, self._key, MachineTable)
         self.store = replace(store, device="", rows=known.rows if known else (),
                              peaks=known.peaks if known else ())
-        self.new = 0
+        self._again, self.new = again, 0
         self.refused: dict[str, None] = {}
 
     def run(self, batch: int, threads: int) -> None:
@@ -56,7 +58,7 @@ class Timer:
             Unsupported: the model is not on a processor that a clock here can time.
         """
         missing = {key for key in self._flow.needed(self._record.space)
-                   if (*key, batch, threads) not in self.store.times}
+                   if self._again or (*key, batch, threads) not in self.store.times}
         peaks = any(peak.threads == threads for peak in self.store.peaks)
         if missing or not peaks:
             with laps.on_threads(threads):
@@ -86,9 +88,11 @@ class Timer:
             walks += [walk for walk, _ in built]
             times += self._timed([run for _, run in built], ledgers[-1], batch, threads)
         rows = read(self._flow, walks, times, offered.spoken)
+        known = self.store.times
         found = [Timing(operation=key[0], shape=key[1], scheme=key[2], batch=batch,
-                        threads=threads, milliseconds=rows[key]) for key in sorted(missing)
-                 if key in rows]
+                        threads=threads, milliseconds=min(
+                            rows[key], known.get((*key, batch, threads), rows[key])))
+                 for key in sorted(missing) if key in rows]
         self.store, self.new = self.store.with_rows(found), self.new + len(found)
         self._save()
         for ledger in ledgers:

@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 
-SAVE = ("run", "--policy", "policy.json", "--save", "model.safetensors", "--json",
-        "--timing", "0")
+SAVE = ("run", "--policy", "policy.json", "--timing", "0", "--save", "model.safetensors",
+        "--json")
 RUN = ("run", "--packed", "model.safetensors", "--timing", "0")
 
 

@@ -89,6 +89,18 @@ def test_what_was_timed_is_not_timed_again(run, rounds, tmp_path):
     assert saved_table(Workspace(tmp_path), "host")[1].rows[0].batch in {1, 2}
 
 
+def test_what_is_timed_again_keeps_the_shorter_times(run, rounds, tmp_path, monkeypatch):
+    first = run(tmp_path)
+    before = len(rounds)
+    monkeypatch.setattr(laps, "shortest", lambda _run, flow: [9.0] * (laps.PARTS * len(flow.steps)))
+    slower = run(tmp_path, again=True)
+    assert (slower.new, slower.table) == (first.new, first.table)
+    monkeypatch.setattr(laps, "shortest", lambda _run, flow: [0.5] * (laps.PARTS * len(flow.steps)))
+    faster = run(tmp_path, again=True)
+    assert {row.milliseconds for row in faster.table.rows} == {laps.PARTS * 0.5}
+    assert len(rounds) == before
+
+
 def test_other_versions_and_processors_are_timed_anew(run, rounds, tmp_path, monkeypatch):
     first = run(tmp_path)
     monkeypatch.setattr(profile, "cpu_name", lambda: "another")
