@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from mpsearch.backends.exact.site import exactly
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
@@ -42,7 +43,14 @@ class SimulatedModule(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulated:
-    """Fake quantization: ``decode(encode(x))`` wherever a scheme names a format."""
+    """Fake quantization: ``decode(encode(x))`` wherever a scheme names a format.
+
+    *exact*: products of integers are summed exactly and rounded where integer kernels round them
+    (see `mpsearch.backends.exact`), in place of floating-point sums. Slow, and what those kernels
+    must equal.
+    """
+
+    exact: bool = False
 
     def __call__(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
                  ranges: Mapping[str, Mapping[str, StaticRange]]) -> SimulatedModule:
@@ -61,4 +69,6 @@ class Simulated:
             made = fake.changes(layer, own, ranges.get(layer, {}), with_weight=False)
             if made:
                 changes[layer] = made
+        if self.exact:
+            program = exactly(program, fake, schemes, ranges)
         return SimulatedModule(program, weights, changes)

@@ -25,7 +25,7 @@ def both(models):
                                                              "other": own.other})
                   for layer, own in schemes.items()}
         return [backend(model.program, model.fake, schemes, ranges)
-                for backend in (Integer(), Simulated())]
+                for backend in (Integer(), Simulated(), Simulated(exact=True))]
     return make
 
 
@@ -50,9 +50,10 @@ WIDTHS = [*((IntFormat(bits=bits), CALIBRATED) for bits in range(2, 9)),
     *(("chain", *pair) for pair in WIDTHS)], ids=str)
 def test_logits_are_those_of_the_simulated_backend(models, both, name, weight, activation):
     args = models.inputs_of(name, 4)
-    integer, simulated = both(name, scheme_of(weight, activation))
+    integer, simulated, exact = both(name, scheme_of(weight, activation))
     assert integer.in_integers
     found, wanted = integer(*args), simulated(*args)
+    assert torch.equal(found, exact(*args))
     close = (found - wanted).abs() <= 1e-5 * wanted.abs().max()
     # A rounding of the float sums can turn a later code: few numbers, and not far.
     assert float(close.float().mean()) > 0.9
@@ -65,7 +66,7 @@ def test_weights_alone_are_multiplied_in_float(models, both, name):
     for kind in ("int", "lloyd", "trellis"):
         cls = registry.format_class(kind)
         weight = cls(**{**cls.usual("weight", {}), "bits": 4})
-        integer, simulated = both(name, Scheme(weight=weight))
+        integer, simulated, _ = both(name, Scheme(weight=weight))
         assert not integer.in_integers
         assert torch.equal(integer(*args), simulated(*args))
 
@@ -76,7 +77,7 @@ def test_weights_that_are_stacks_of_matrices_are_refused(both):
 
 
 def test_values_that_are_not_finite_are_told_with_their_layer(models, both):
-    integer, _ = both("chain", scheme_of(IntFormat(bits=4), CALIBRATED))
+    integer, *_ = both("chain", scheme_of(IntFormat(bits=4), CALIBRATED))
     args = models.inputs_of("chain", 2)
     args[0][0] = torch.nan
     with pytest.raises(BadInput, match="the input of layer '"):
@@ -84,7 +85,7 @@ def test_values_that_are_not_finite_are_told_with_their_layer(models, both):
 
 
 def test_batches_of_any_size_run_and_their_samples_do_not_meet(models, both):
-    integer, _ = both("sdpa", scheme_of(IntFormat(bits=4), IntFormat(bits=8, granularity="token")))
+    integer, *_ = both("sdpa", scheme_of(IntFormat(bits=4), IntFormat(bits=8, granularity="token")))
     args = models.inputs_of("sdpa", 5)
     whole = integer(*args)
     for i in range(5):

@@ -51,7 +51,8 @@ class IntConv:
                 for each in self._codes(images)]
         out = torch.cat(outs) if len(outs) > 1 else outs[0]
         out = out.squeeze(-2) if self.line else out
-        return (out if x.dim() == out.dim() else out[0]).to(x.dtype)
+        # Sums that follow depend on the order in memory: it is that of the float operation.
+        return (out if x.dim() == out.dim() else out[0]).to(x.dtype).contiguous()
 
     def _codes(self, images: Tensor) -> list[Activation]:
         """The codes of all *images*, or of each where each has a scale of its own."""

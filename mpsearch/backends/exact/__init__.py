@@ -1,0 +1,1 @@
+"""Fake quantization whose products are summed exactly: what integer arithmetic must equal."""

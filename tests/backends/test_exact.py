@@ -1,0 +1,59 @@
+"""Fake quantization with exact sums: the simulated numbers, but for how sums are rounded."""
+
+import pytest
+import torch
+
+from mpsearch import plugins
+from mpsearch.backends.exact.products import linear
+from mpsearch.backends.exact.steps import Steps
+from mpsearch.backends.simulated import Simulated
+from mpsearch.core.formats import IntFormat, registry
+from mpsearch.core.types import Scheme
+from mpsearch.fakequant.keys import chosen_ranges
+
+TOKENS = IntFormat(bits=8, granularity="token")
+
+
+@pytest.fixture
+def modules(models):
+    """The simulated module and the exact one for a model of networks.py under *scheme*."""
+    def make(name, scheme):
+        model = models.caught(name)
+        study = models.study_of(model, (scheme,), [models.inputs_of(name, 3)])
+        schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
+        ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input,
+                                                             "other": own.other})
+                  for layer, own in schemes.items()}
+        return [backend(model.program, model.fake, schemes, ranges) for backend in (
+            Simulated(), plugins.make("backend", "simulated(exact=true)"))]
+    return make
+
+
+@pytest.mark.parametrize("weight", [IntFormat(bits=4), IntFormat(bits=3, granularity="group:32"),
+                                    IntFormat(bits=8, symmetric=False)], ids=str)
+@pytest.mark.parametrize("name", ["residual", "sdpa", "stored"])
+def test_exact_sums_are_those_of_floats_but_for_rounding(models, modules, name, weight):
+    args = models.inputs_of(name, 4)
+    simulated, exact = modules(name, Scheme(weight=weight, input=TOKENS, other=TOKENS))
+    wanted, found = simulated(*args), exact(*args)
+    assert float((found - wanted).abs().max()) <= 0.1 * float(wanted.abs().max())
+    assert float(((found - wanted).abs() <= 1e-5 * wanted.abs().max()).float().mean()) > 0.9
+    assert not torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("kind", ["lloyd", "trellis"])
+def test_what_is_no_integer_is_simulated_as_before(models, modules, kind):
+    cls = registry.format_class(kind)
+    weight = cls(**{**cls.usual("weight", {}), "bits": 4})
+    args = models.inputs_of("sdpa", 3)
+    simulated, exact = modules("sdpa", Scheme(weight=weight))
+    assert torch.equal(simulated(*args), exact(*args))
+
+
+def test_sums_are_rounded_once_whatever_their_order():
+    x = torch.tensor([[2.0**12, 1, -(2.0**12)]] * 2, dtype=torch.float64)
+    weight = torch.tensor([[2.0**13], [1], [2.0**13]], dtype=torch.float64)
+    one, few = Steps(x, torch.ones(2, 1)), Steps(weight, torch.ones(3, 1))
+    assert linear(one, few, 3, bits=8).tolist() == [[1.0], [1.0]]
+    halves = Steps(weight, torch.tensor([[1.0], [1.0], [0.5]]))
+    assert linear(one, halves, 2, bits=8).tolist() == [[2.0**24]] * 2  # 2**25 + 1 is rounded
