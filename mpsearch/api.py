@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mpsearch.steps.fronts import FrontPlan
     from mpsearch.steps.pack import Packing
     from mpsearch.steps.profile import Profile, ProfilePlan
+    from mpsearch.steps.speed import Speed, Timed
     from mpsearch.steps.tolerance import Wanted
     from mpsearch.steps.unpack import PackedRun
     from mpsearch.steps.verify import Verification
@@ -271,6 +272,33 @@ def evaluate(policy: Policy, model: str | nn.Module | None = None, *, backend: s
     return evaluate_policy(policy, _session(policy, model, options, workspace), progress, backend)
 
 
+def speed(policy: Policy, model: str | nn.Module | None = None, *, backend: str = "integer",
+          seconds: float = 2.0, **options: Any) -> Speed | None:
+    """Time *policy* as *backend* runs it on one sample, beside the float model, for so long.
+
+    *model* and *options* are those of `evaluate`. Sizes are told too.
+
+    Raises:
+        BadInput: the policy was made for other weights or another model, or a time without sense.
+    """
+    from mpsearch.steps.speed import speed_of
+
+    return speed_of(policy, _session(policy, model, options), backend, seconds)
+
+
+def evaluate_and_time(policy: Policy, model: str | nn.Module | None = None, *,
+                      backend: str = "simulated", timing: float = 2.0, workspace: str = DEFAULT,
+                      progress: ProgressBar = silent, **options: Any) -> Timed:
+    """What `evaluate` does and then what `speed` does, for *timing* seconds (0 for not at all).
+
+    Raises:
+        BadInput: what either raises.
+    """
+    from mpsearch.steps.speed import evaluate_and_time as both
+
+    return both(policy, _session(policy, model, options, workspace), progress, backend, timing)
+
+
 def pack(policy: Policy, path: str, model: str | nn.Module | None = None, *,
          example: tuple[Tensor, ...] | None = None, **options: Any) -> Written:
     """Write the model under *policy* to one safetensors file, which runs without the float model.
@@ -289,9 +317,11 @@ def pack(policy: Policy, path: str, model: str | nn.Module | None = None, *,
 
 
 def evaluate_and_pack(policy: Policy, path: str, model: str | nn.Module | None = None, *,
-                      backend: str = "simulated", workspace: str = DEFAULT,
+                      backend: str = "simulated", timing: float = 0.0, workspace: str = DEFAULT,
                       progress: ProgressBar = silent, **options: Any) -> Packing:
     """What `evaluate` does, where there is data, and then what `pack` does.
+
+    For *timing* seconds the policy is timed beside the float model, see `speed`.
 
     Raises:
         BadInput: what either raises.
@@ -299,7 +329,8 @@ def evaluate_and_pack(policy: Policy, path: str, model: str | nn.Module | None =
     """
     from mpsearch.steps.pack import evaluate_and_pack as both
 
-    return both(policy, _session(policy, model, options, workspace), path, backend, progress)
+    return both(policy, _session(policy, model, options, workspace), path, backend, progress,
+                timing=timing)
 
 
 def unpack(path: str, model: str | nn.Module | None = None, *,
@@ -321,17 +352,18 @@ def unpack(path: str, model: str | nn.Module | None = None, *,
 
 
 def run_packed(path: str, model: str | nn.Module | None = None, *, backend: str = "simulated",
-               progress: ProgressBar = silent, **options: Any) -> PackedRun:
+               timing: float = 0.0, progress: ProgressBar = silent, **options: Any) -> PackedRun:
     """Run the model in a file that `pack` wrote, on held-out data where there is any.
 
     *model* is that of `unpack`; ``data``, ``evaluation_samples`` and ``batch_size`` are options.
+    For *timing* seconds it is timed beside the same model in float.
 
     Raises:
         BadInput: what `unpack` raises, or data that cannot be used.
     """
     from mpsearch.steps.unpack import run
 
-    return run(path, model, options, backend, progress)
+    return run(path, model, options, backend, progress, timing=timing)
 
 
 _REMEMBERED = ("weights", "data", "seed", "calibration_samples", "evaluation_samples",
@@ -365,5 +397,5 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = ["FrontPlan", "ProfilePlan", "Request", "Result", "allocate", "apply", "evaluate",
-           "evaluate_and_pack", "import_device", "measure", "pack", "pareto", "profile",
-           "run_packed", "unpack"]
+           "evaluate_and_pack", "evaluate_and_time", "import_device", "measure", "pack", "pareto",
+           "profile", "run_packed", "speed", "unpack"]

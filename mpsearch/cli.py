@@ -168,13 +168,15 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
                  help="Threads; repeat for several."),
     click.option("--rounds", default=8, help="Rounds of short slices, of which the shortest "
                  "counts."),
+    click.option("--again", is_flag=True, help="Time once more what was timed before, as on a busy "
+                 "machine; the shorter times count."),
     click.option("--export", type=_PATH, metavar="FILE.csv", help="Write the table as CSV."),
     click.option("--import", "imported", type=_PATH, metavar="FILE.csv",
                  help="Read a table instead of timing anything."),
     CALIBRATION, BATCH_SIZE, SEED, WORKSPACE, JSON)
 def profile(*, model: str | None, provider: str, device: str | None, batches: tuple[int, ...],
-            threads: tuple[int, ...], rounds: int, export: Path | None, imported: Path | None,
-            as_json: bool, **asked: Any) -> None:
+            threads: tuple[int, ...], rounds: int, again: bool, export: Path | None,
+            imported: Path | None, as_json: bool, **asked: Any) -> None:
     """Time every layer under every scheme, for budgets in milliseconds.
 
     The rest of the graph (norms, activation functions, data movement) is timed too. What this
@@ -189,7 +191,7 @@ def profile(*, model: str | None, provider: str, device: str | None, batches: tu
         table = api.import_device(str(imported), device, workspace=asked["workspace"])
         shell.answer(*shell.imported(table, export, as_json=as_json))
         return
-    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds)
+    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds, again=again)
     found = api.profile(model or DEFAULT_MODEL, plan=plan, progress=bar, **asked)
     shell.notes(found.record.notes)
     shell.answer(*shell.profiled(found, export, as_json=as_json))
@@ -240,10 +242,13 @@ def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int
                  help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
     click.option("--evaluation-samples", type=int,
                  help="Held-out samples; by default as many as the policy was measured on."),
-    click.option("--batch-size", type=int, help="Samples a batch."), WORKSPACE, JSON)
+    click.option("--batch-size", type=int, help="Samples a batch."),
+    click.option("--timing", type=float, default=2.0, metavar="SECONDS",
+                 help="How long to time the policy beside the float model; 0 for not at all."),
+    WORKSPACE, JSON)
 def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: str | None,
         backend: str, as_json: bool, **asked: Any) -> None:
-    """Apply a policy to its model and evaluate it.
+    """Apply a policy to its model, evaluate it, and time it beside the float model.
 
     Model, weights and data are those the policy was made with, where none are given. With --packed
     the policy and all numbers come from one file, and the data from --data.
@@ -267,9 +272,9 @@ def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: s
         shell.answer(shell.packing_data(done, backend, save), as_json,
                      shell.packing_tables(done, save))
         return
-    evaluation = api.evaluate(loaded, model, **asked)
-    shell.answer(shell.evaluation_data(loaded, evaluation, backend), as_json,
-                 shell.evaluation_tables(loaded, evaluation))
+    timed = api.evaluate_and_time(loaded, model, **asked)
+    shell.answer(shell.timed_data(loaded, timed, backend), as_json,
+                 shell.timed_tables(loaded, timed))
 
 
 @app.command()
