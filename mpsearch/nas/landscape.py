@@ -83,7 +83,8 @@ class Landscape:
 
 def totals(table: Floats, choices: Integers) -> Floats:
     """The sum over groups of what *table* [groups, schemes] has for each of *choices*."""
-    return table[np.arange(table.shape[0]), choices].sum(-1)
+    found: Floats = table[np.arange(table.shape[0]), choices].sum(-1)
+    return found
 
 
 def _filled(rows: Sequence[Floats]) -> Floats:

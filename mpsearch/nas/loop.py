@@ -141,10 +141,11 @@ class Worker:
 
     def _judge(self, trial: Trial) -> Callable[[Sequence[float]], bool]:
         before = 0
+        started = trial.user_attrs.get(TICKET, 0) < len(self.task.starts)
 
         def go_on(samples: Sequence[float]) -> bool:
             nonlocal before
-            if self.rungs is None or not self.rungs.reached(before, len(samples)):
+            if self.rungs is None or started or not self.rungs.reached(before, len(samples)):
                 before = len(samples)
                 return True
             before = len(samples)

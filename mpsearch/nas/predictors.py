@@ -54,7 +54,7 @@ class Additive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ridge:
-    """Bayesian ridge regression of the residual on features (MacKay, Neural Computation 4, 1992)."""
+    """Bayesian ridge regression of the residual on features (MacKay, Neural Comput. 4, 1992)."""
 
     def __call__(self, landscape: Landscape, choices: Integers, logs: Floats) -> Prediction:
         """As `Predictor` says."""

@@ -41,7 +41,8 @@ class Prior:
     def _weights(self) -> Floats:
         """Membership, scaled so that a group's units together have a variance of 1."""
         member = self.landscape.membership
-        return member / np.sqrt(np.maximum(member.sum(0), 1))
+        found: Floats = member / np.sqrt(np.maximum(member.sum(0), 1))
+        return found
 
     @property
     def _together(self) -> Floats:

@@ -114,7 +114,7 @@ def columns_of(landscape: Landscape, choices: Integers) -> Floats:
 
 
 def line(x: Floats, y: Floats) -> tuple[float, float]:
-    """Offset and slope of *y* over *x*; the slope is drawn to 1 as one more unit of spread would."""
+    """Offset and slope of *y* over *x*; drawn to a slope of 1 by one more unit of spread."""
     centre = x - x.mean()
     slope = float((centre @ (y - y.mean()) + 1.0) / (centre @ centre + 1.0))
     slope = min(max(slope, 0.25), 4.0)
@@ -135,8 +135,8 @@ def _likeliest(landscape: Landscape, columns: Floats, seen: Floats,
     best = dict(_START)
     for _ in range(_ROUNDS):
         for name, grid in _GRID.items():
-            best[name] = max(grid, key=lambda value, name=name: _likelihood(
-                parts, {**best, name: value}, seen))
+            found = [_likelihood(parts, {**best, name: value}, seen) for value in grid]
+            best[name] = grid[int(np.argmax(found))]
     return best
 
 

@@ -1,4 +1,4 @@
-"""Optuna's samplers, seeded for each trial by its ticket: an interrupted study goes on as it would."""
+"""Optuna's samplers, seeded for each trial by its ticket, so that a study resumes to the same end."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
@@ -16,6 +17,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.nas.landscape import Choice
 from mpsearch.nas.record import CHOICE, ORIGIN, TICKET, packed_choice
 from mpsearch.nas.samplers import Seeded
+from mpsearch.nas.task import Direction
 
 SCHEMA = 1
 _SCHEMA, _IDENTITY, _TICKETS = "mpsearch.schema", "mpsearch.identity", "mpsearch.tickets"
@@ -23,7 +25,7 @@ _PATIENCE_S = 30.0
 _PAUSE_S = 0.2
 
 
-def opened(storage: BaseStorage, name: str, *, identity: str, directions: Sequence[str],
+def opened(storage: BaseStorage, name: str, *, identity: str, directions: Sequence[Direction],
            starts: Sequence[tuple[str, Choice]], trials: int, sampler: Seeded,
            pruner: BasePruner | None) -> Study:
     """The study called *name*, with *trials* tickets: made, or joined where it exists.
@@ -34,12 +36,13 @@ def opened(storage: BaseStorage, name: str, *, identity: str, directions: Sequen
     Raises:
         BadInput: a study of that name is about something else, or of another version.
     """
-    made = {"storage": storage, "study_name": name, "sampler": sampler,
-            "pruner": pruner or optuna.pruners.NopPruner()}
+    pruner = pruner or optuna.pruners.NopPruner()
     try:
-        study = optuna.create_study(**made, directions=list(directions))
+        study = optuna.create_study(storage=storage, study_name=name, sampler=sampler,
+                                    pruner=pruner, directions=list(directions))
     except DuplicatedStudyError:
-        study = optuna.load_study(**made)
+        study = optuna.load_study(storage=storage, study_name=name, sampler=sampler,
+                                  pruner=pruner)
         _check(study, name, identity)
     else:
         study.set_user_attr(_SCHEMA, SCHEMA)
@@ -77,7 +80,7 @@ def _issued(study: Study) -> int:
 def _issue(study: Study, starts: Sequence[tuple[str, Choice]], first: int, last: int) -> None:
     """Enqueue trials with tickets from *first* to *last*."""
     for ticket in range(first, last):
-        attrs = {TICKET: ticket}
+        attrs: dict[str, Any] = {TICKET: ticket}
         if ticket < len(starts):
             origin, choice = starts[ticket]
             attrs |= {ORIGIN: origin, CHOICE: packed_choice(choice)}
