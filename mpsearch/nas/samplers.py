@@ -1,4 +1,4 @@
-"""Optuna's samplers, seeded for each trial by its ticket, so that a study resumes to the same end."""
+"""Samplers of Optuna, seeded for each trial by its ticket: a study resumes to the same end."""
 
 from __future__ import annotations
 
