@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         pareto,
         profile,
         run_packed,
+        search,
         unpack,
     )
     from mpsearch.core.budget import Budget
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from mpsearch.core.formats import IntFormat
     from mpsearch.core.types import Evaluation, Policy, Scheme, ScoreTable, SearchSpace
+    from mpsearch.steps.search_plan import SearchPlan
 
 _PLACES = {
     "BadInput": "core.errors", "Budget": "core.budget", "Evaluation": "core.types",
@@ -44,14 +46,16 @@ _PLACES = {
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "profile": "api", "run_packed": "api", "unpack": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api", "search": "api", "unpack": "api",
+    "SearchPlan": "steps.search_plan",
 }
 
 __all__ = [
     "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
-    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace",
+    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchPlan",
+    "SearchSpace",
     "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
-    "pack", "pareto", "profile", "run_packed", "unpack",
+    "pack", "pareto", "profile", "run_packed", "search", "unpack",
 ]
 
 

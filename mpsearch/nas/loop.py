@@ -32,7 +32,7 @@ from mpsearch.nas.record import (
 from mpsearch.nas.state import State
 from mpsearch.nas.study import waiting
 from mpsearch.nas.task import Task
-from mpsearch.nas.workers import alive, name_of_this, reclaim
+from mpsearch.nas.workers import alive, name_of_this, reclaim, requeue
 
 LOOP: tuple[tuple[str, Proposal], ...] = (
     ("refit", Refit()), ("thompson", Thompson()), ("improvement", Improvement()),
@@ -78,6 +78,9 @@ class Worker:
             return
         try:
             self._measured(trial, self._choice(trial))
+        except KeyboardInterrupt:
+            requeue(self.study, trial.number, "it was interrupted")
+            raise
         except TrialPruned:
             self.study.tell(trial, state=TrialState.PRUNED)
         except MpsearchError as problem:

@@ -56,8 +56,13 @@ def reclaim(study: Study, own: str) -> int:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         worker = trial.user_attrs.get(WORKER, "")
         if worker != own and _dead(study, trial, worker):
-            count += _ended(study, trial)
+            count += _ended(study, trial, "its worker died")
     return count
+
+
+def requeue(study: Study, number: int, reason: str) -> None:
+    """End the running trial of that *number* for a *reason*, and enqueue it anew."""
+    _ended(study, study.get_trials(deepcopy=False)[number], reason)
 
 
 def _dead(study: Study, trial: FrozenTrial, worker: str) -> bool:
@@ -79,10 +84,10 @@ def _gone(pid: int) -> bool:
     return False
 
 
-def _ended(study: Study, trial: FrozenTrial) -> int:
+def _ended(study: Study, trial: FrozenTrial, reason: str) -> int:
     storage = study._storage  # noqa: SLF001 - the public `tell` cannot say that it came too late
     try:
-        storage.set_trial_user_attr(trial._trial_id, REASON, "its worker died")  # noqa: SLF001
+        storage.set_trial_user_attr(trial._trial_id, REASON, reason)  # noqa: SLF001
         done = storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
     except UpdateFinishedTrialError:
         return 0

@@ -3,61 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+
+from optuna.trial import FrozenTrial, TrialState
 
 from mpsearch import plugins
-from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
 from mpsearch.nas.landscape import Landscape
 from mpsearch.nas.loop import LOOP, Worker
 from mpsearch.nas.race import Race, Rungs, best_of
 from mpsearch.nas.raw import RAW
-from mpsearch.nas.record import Record, records
+from mpsearch.nas.record import REASON, Record, records
 from mpsearch.nas.samplers import Seeded, maker
 from mpsearch.nas.storage import storage_of
 from mpsearch.nas.study import opened
 from mpsearch.nas.task import Task
-from mpsearch.steps.allocate import Allocation, allocate
+from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import totals_of, uniform_choices
 from mpsearch.steps.compare import Comparison, compare
-from mpsearch.steps.measure import Measured, ProgressBar
+from mpsearch.steps.measure import ProgressBar
+from mpsearch.steps.search_plan import LOOP_NAME, SearchPlan
 from mpsearch.steps.session import Session
 from mpsearch.steps.trials import SearchData, TrialRunner, search_data
 from mpsearch.steps.units import units_of
 from mpsearch.workspace import digest
 
-LOOP_NAME = "loop"
-_STARTS = 12
-"""Points of the exact front that a front's search begins with."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchPlan:
-    """How a search goes: *trials* in all, judged on *samples*, kept in *storage* under *study*.
-
-    *sampler* is ``loop``, or one of Optuna's in the raw space of one scheme a group (``tpe``,
-    ``nsga2``, ``nsga3``, ``random``). With *race* a hopeless trial ends early. Without a storage,
-    a journal in the workspace; without a study, one named after all that it depends on.
-
-    Raises:
-        BadInput: no trials, or an unknown sampler.
-    """
-
-    trials: int = 300
-    samples: int = 256
-    sampler: str = LOOP_NAME
-    race: bool = True
-    warm: bool = True
-    storage: str | None = None
-    study: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise BadInput(f"a search needs at least one trial, not {self.trials}")
-        if self.sampler != LOOP_NAME:
-            maker(self.sampler)
-
+ALLOCATED = "allocated"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
@@ -68,8 +39,6 @@ class Searched:
     """
 
     plan: SearchPlan
-    study: str
-    storage: str
     records: tuple[Record, ...]
     start: Record
     best: Record
@@ -77,36 +46,51 @@ class Searched:
     shared: bool
     samples: int
     allocation: Allocation
-    failures: tuple[str, ...] = field(default=())
+    failures: tuple[str, ...] = ()
+    study: str = ""
+    storage: str = ""
+    interrupted: bool = False
+
+    @property
+    def begun(self) -> tuple[Record, ...]:
+        """The trials that the search began with."""
+        return tuple(each for each in self.records
+                     if each.origin == ALLOCATED or each.origin.startswith("uniform "))
 
 
-def search(session: Session, measured: Measured, estimator: str, budgets: Sequence[Budget],
-           plan: SearchPlan, progress: ProgressBar) -> Searched:
-    """Search within *budgets* for the choice of least measured loss.
+def search(session: Session, allocation: Allocation, plan: SearchPlan,
+           progress: ProgressBar) -> Searched:
+    """Search within the budgets of *allocation* for the choice of least measured loss.
 
-    The first trials are the exact allocation and every uniform choice within the budgets.
+    The first trials are the allocated choice and every uniform one within the budgets. Interrupted,
+    the best choice so far is the answer, and the same search goes on where it stopped.
 
     Raises:
-        Infeasible: the budgets are out of reach.
         BadInput: a storage or study that cannot be used, or no data.
     """
-    allocation = allocate(measured, estimator, budgets)
     data = search_data(session, plan.samples)
     task = task_of(session, allocation, data, plan)
-    name = plan.study or f"mpsearch-{_identity(session, allocation, plan, data)}"
+    identity = _identity(session, allocation, plan, data)
+    name = plan.study or f"mpsearch-{identity}"
     storage = plan.storage or f"journal:{session.workspace.root / 'studies' / name}.log"
     last = data.batches.samples
     study = opened(
-        storage_of(storage), name, identity=_identity(session, allocation, plan, data),
+        storage_of(storage), name, identity=identity,
         directions=task.directions, starts=task.starts, trials=max(plan.trials, len(task.starts)),
         sampler=Seeded(maker("tpe" if plan.sampler == LOOP_NAME else plan.sampler), task.seed),
         pruner=Race() if plan.race else None)
     rungs = Rungs(first=session.request.batch_size, last=last) if plan.race else None
+    interrupted = False
     with progress(f"searching on {last} samples", plan.trials) as step:
         step(sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)))
-        Worker(study=study, task=task, rungs=rungs, told=lambda _record: step(1),
-               proposals=LOOP if plan.sampler == LOOP_NAME else RAW).run()
-    return _found(plan, name, storage, study.get_trials(deepcopy=False), allocation, data)
+        worker = Worker(study=study, task=task, rungs=rungs, told=lambda _record: step(1),
+                        proposals=LOOP if plan.sampler == LOOP_NAME else RAW)
+        try:
+            worker.run()
+        except KeyboardInterrupt:
+            interrupted = True
+    found = _found(study.get_trials(deepcopy=False), allocation, plan, data)
+    return replace(found, study=name, storage=storage, interrupted=interrupted)
 
 
 def task_of(session: Session, allocation: Allocation, data: SearchData, plan: SearchPlan) -> Task:
@@ -116,7 +100,7 @@ def task_of(session: Session, allocation: Allocation, data: SearchData, plan: Se
     landscape = Landscape(problem=problem, units=units_of(measured.record.space),
                           allocate=plugins.load("allocator", "ilp")())
     uniform = uniform_choices(measured.record.space)
-    starts = [("allocated", allocation.selection.choice)] if plan.warm else []
+    starts = [(ALLOCATED, allocation.selection.choice)] if plan.warm else []
     starts += [(label, choice) for label, choice in uniform.items()
                if problem.meets(choice) and choice != allocation.selection.choice]
     run = TrialRunner(session, measured, data.batches)
@@ -136,13 +120,14 @@ def _identity(session: Session, allocation: Allocation, plan: SearchPlan,
                    "seed": session.request.seed})
 
 
-def _found(plan: SearchPlan, name: str, storage: str, trials: Any, allocation: Allocation,
+def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPlan,
            data: SearchData) -> Searched:
     found = records(trials)
     inside = [each for each in found if allocation.problem.meets(each.choice)]
-    best, start = best_of(inside), next((each for each in inside if each.origin == "allocated"),
+    best, start = best_of(inside), next((each for each in inside if each.origin == ALLOCATED),
                                         None)
-    failures = tuple(trial.user_attrs["reason"] for trial in trials if trial.state.name == "FAIL")
+    failures = tuple(trial.user_attrs.get(REASON, "") for trial in trials
+                     if trial.state == TrialState.FAIL)
     if best is None:
         why = f": {failures[-1]}" if failures else ""
         raise BadInput(f"no trial of the search was measured to its end{why}")
@@ -151,7 +136,7 @@ def _found(plan: SearchPlan, name: str, storage: str, trials: Any, allocation: A
                         objective=allocation.problem.objective(best.choice),
                         costs=allocation.problem.spent(best.choice), status="feasible")
     return Searched(
-        plan=plan, study=name, storage=storage, records=tuple(found), best=best, start=start,
+        plan=plan, records=tuple(found), best=best, start=start,
         against=compare(best.samples, start.samples), shared=data.shared,
         samples=data.batches.samples, failures=failures, allocation=replace(
             allocation, selection=selection,
