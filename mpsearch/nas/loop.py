@@ -30,8 +30,8 @@ from mpsearch.nas.record import (
     records,
 )
 from mpsearch.nas.state import State
-from mpsearch.nas.study import waiting
 from mpsearch.nas.task import Task
+from mpsearch.nas.tickets import take
 from mpsearch.nas.workers import alive, name_of_this, reclaim, requeue
 
 LOOP: tuple[tuple[str, Proposal], ...] = (
@@ -63,19 +63,16 @@ class Worker:
         with alive(self.study, name):
             while True:
                 reclaim(self.study, name)
-                if waiting(self.study):
-                    self._one(name)
+                trial = take(self.study)
+                if trial is not None:
+                    self._one(trial, name)
                 elif self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                     time.sleep(_IDLE_S)
                 else:
                     return
 
-    def _one(self, name: str) -> None:
-        trial = self.study.ask()
+    def _one(self, trial: Trial, name: str) -> None:
         trial.set_user_attr(WORKER, name)
-        if TICKET not in trial.user_attrs:  # another worker took the last one
-            self._fail(trial, "no ticket was left")
-            return
         try:
             self._measured(trial, self._choice(trial))
         except KeyboardInterrupt:

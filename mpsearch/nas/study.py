@@ -11,7 +11,6 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from optuna.study import Study
-from optuna.trial import TrialState
 
 from mpsearch.core.errors import BadInput
 from mpsearch.nas.landscape import Choice
@@ -86,8 +85,3 @@ def _issue(study: Study, starts: Sequence[tuple[str, Choice]], first: int, last:
             attrs |= {ORIGIN: origin, CHOICE: packed_choice(choice)}
         study.enqueue_trial({}, user_attrs=attrs)
     study.set_user_attr(_TICKETS, last)
-
-
-def waiting(study: Study) -> bool:
-    """Whether a ticket is left."""
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
