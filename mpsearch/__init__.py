@@ -46,7 +46,8 @@ _PLACES = {
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "profile": "api", "run_packed": "api", "search": "searching", "search_front": "searching", "unpack": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api", "search": "searching",
+    "search_front": "searching", "unpack": "api",
     "SearchPlan": "steps.search_plan",
 }
 

@@ -35,6 +35,7 @@ def opened(storage: BaseStorage, name: str, *, identity: str, directions: Sequen
     Raises:
         BadInput: a study of that name is about something else, or of another version.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # every trial would be a line
     pruner = pruner or optuna.pruners.NopPruner()
     try:
         study = optuna.create_study(storage=storage, study_name=name, sampler=sampler,

@@ -64,8 +64,9 @@ def front_parts(found: SearchFront) -> list[Grid | str]:
     columns = words("trial", "proposed by") + numbers(*found.objectives, "KL held out")
     more = "" if not found.started else (
         f", {100 * (found.hypervolume / found.started - 1):.2f} % above that of its starts")
+    volume = f"Hypervolume, with log10 of losses: {number(found.hypervolume)}{more}"
     return [Grid(title=f"Front of {found.trials} trials on {found.samples} samples",
-                 columns=columns, rows=rows), f"Hypervolume, with log10 of losses, {number(found.hypervolume)}{more}"]
+                 columns=columns, rows=rows), volume]
 
 
 def draw_front(found: SearchFront, stem: str | os.PathLike[str]) -> list[Path]:
