@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     )
     from mpsearch.core.formats import IntFormat
     from mpsearch.core.types import Evaluation, Policy, Scheme, ScoreTable, SearchSpace
+    from mpsearch.searching import search, search_front
+    from mpsearch.steps.search_plan import SearchPlan
 
 _PLACES = {
     "BadInput": "core.errors", "Budget": "core.budget", "Evaluation": "core.types",
@@ -45,15 +47,17 @@ _PLACES = {
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "profile": "api", "run_packed": "api", "speed": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api", "search": "searching",
+    "search_front": "searching", "SearchPlan": "steps.search_plan", "speed": "api",
     "unpack": "api",
 }
 
 __all__ = [
     "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
-    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace",
+    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchPlan",
+    "SearchSpace",
     "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
-    "pack", "pareto", "profile", "run_packed", "speed", "unpack",
+    "pack", "pareto", "profile", "run_packed", "search", "search_front", "speed", "unpack",
 ]
 
 
