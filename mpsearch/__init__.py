@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ProfilePlan,
         Request,
         Result,
+        SearchPlan,
         allocate,
         apply,
         evaluate,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
         pareto,
         profile,
         run_packed,
+        search,
+        search_front,
         speed,
         unpack,
     )
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
     )
     from mpsearch.core.formats import IntFormat
     from mpsearch.core.types import Evaluation, Policy, Scheme, ScoreTable, SearchSpace
-    from mpsearch.searching import search, search_front
-    from mpsearch.steps.search_plan import SearchPlan
 
 _PLACES = {
     "BadInput": "core.errors", "Budget": "core.budget", "Evaluation": "core.types",
@@ -47,8 +48,8 @@ _PLACES = {
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "profile": "api", "run_packed": "api", "search": "searching",
-    "search_front": "searching", "SearchPlan": "steps.search_plan", "speed": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api", "search": "api",
+    "search_front": "api", "SearchPlan": "api", "speed": "api",
     "unpack": "api",
 }
 

@@ -225,7 +225,7 @@ def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, 
     Begins with the allocated policy and every uniform one within the budget, and proposes more
     through the allocator. An interrupted search goes on where it stopped.
     """
-    from mpsearch import searching
+    from mpsearch import api
     from mpsearch.steps.progress import bar
 
     require_writable(output)
@@ -236,11 +236,11 @@ def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, 
         if front:
             asked.pop("verify")
             shell.require_no_budget(budget)
-            points = searching.search_front(objective, model, plan=plan,
+            points = api.search_front(objective, model, plan=plan,
                                            progress=bar, **asked)
             interrupted = shell.answer_front(points, output, as_json=as_json)
         else:
-            found = searching.search(budget, model, plan=plan, progress=bar, **asked)
+            found = api.search(budget, model, plan=plan, progress=bar, **asked)
             interrupted = shell.answer_search(found, output, as_json=as_json)
     if interrupted:
         sys.exit(_INTERRUPTED)

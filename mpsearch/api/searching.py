@@ -1,4 +1,4 @@
-"""What a user calls to search on the measured model, beside `mpsearch.api`."""
+"""What a user calls to search on the measured model."""
 
 from __future__ import annotations
 
