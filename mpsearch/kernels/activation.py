@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from mpsearch.core.errors import BadInput
 from mpsearch.kernels import native, ops, reference
+from mpsearch.kernels.library import Kernels
 
 _NARROW = 1 << 8
 
@@ -42,6 +44,8 @@ def quantize(x: Tensor, first: int, last: int, *, scale: Tensor | None = None,
         BadInput: a number is NaN or infinite; *where* says whose they are. Or codes of more than
             16 bits.
     """
+    if (kernels := ops.direct(x)) is not None and last - first < _NARROW:
+        return _at_once(kernels, x, (first, last), scale, zero, symmetric=symmetric, where=where)
     rows = x.detach().float().reshape(-1, x.shape[-1])
     own = None if scale is None else scale.detach().float().reshape(1)
     lower = _lower(zero, first, last)
@@ -55,6 +59,18 @@ def quantize(x: Tensor, first: int, last: int, *, scale: Tensor | None = None,
     return Activation(found[0].view(x.shape), *found[1:])
 
 
+def _at_once(kernels: Kernels, x: Tensor, code_range: tuple[int, int], scale: Tensor | None,
+             zero: Tensor | int, *, symmetric: bool, where: str) -> Activation:
+    own = None if scale is None else scale.detach().float().reshape(1)
+    lower = (_known_lower(zero, *code_range) if isinstance(zero, int)
+             else _lower(zero, *code_range))
+    try:
+        return Activation(*native.quantize(kernels, x.detach().float(), *code_range, scale=own,
+                                           zero=lower, symmetric=symmetric))
+    except native.NotFinite:
+        raise BadInput(ops.not_finite(where)) from None
+
+
 def _wide(rows: Tensor, code_range: tuple[int, int], scale: Tensor | None, zero: Tensor, *,
           symmetric: bool, where: str) -> tuple[Tensor, Tensor, Tensor]:
     first, last = code_range
@@ -64,6 +80,11 @@ def _wide(rows: Tensor, code_range: tuple[int, int], scale: Tensor | None, zero:
         return reference.quantize(rows, first, last, scale=scale, zero=zero, symmetric=symmetric)
     except native.NotFinite:
         raise BadInput(ops.not_finite(where)) from None
+
+
+@lru_cache(maxsize=1024)
+def _known_lower(zero: int, first: int, last: int) -> Tensor:
+    return _lower(zero, first, last)
 
 
 def _lower(zero: Tensor | int, first: int, last: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 
 from mpsearch.core.errors import BadInput
 from mpsearch.kernels import build
+from mpsearch.kernels.signatures import declare
 
 PATHS = ("portable", "avx2", "avxvnni", "avx512vnni")
 """Instruction sets in the order of the C interface, from slow to fast."""
@@ -102,7 +103,7 @@ def opened(file: Path) -> Kernels:
         OSError: it cannot be loaded.
     """
     # torch is loaded by now, so that the library finds torch's own copy of the OpenMP runtime
-    return Kernels(library=ctypes.CDLL(str(file)), path="portable", file=file)
+    return Kernels(library=declare(ctypes.CDLL(str(file))), path="portable", file=file)
 
 
 def _choose() -> Kernels | None:

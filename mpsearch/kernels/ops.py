@@ -10,16 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.library import Library, register_fake
 
 from mpsearch.core.errors import BadInput
 from mpsearch.kernels import native, reference, shapes
-from mpsearch.kernels.library import kernels
+from mpsearch.kernels.library import Kernels, kernels
 from mpsearch.kernels.packed import PackedWeight
 
 _WEIGHT = ("Tensor stream, Tensor w_scale, Tensor w_zero, Tensor w_sums, int bits, int outputs,"
            " int group")
+
+
+def direct(x: Tensor) -> Kernels | None:
+    """The kernels, where a call may go to them at once: *x* is plain, and nothing watches operators.
+
+    It is worth it: the way through an operator takes longer than a small layer.
+    """
+    if torch.compiler.is_compiling() or type(x) is not Tensor or x.device.type != "cpu":
+        return None
+    if torch._C._len_torch_dispatch_stack():  # noqa: SLF001 - there is no public question
+        return None
+    return kernels()
+
 
 def _weight(stream: Tensor, w_scale: Tensor, w_zero: Tensor, w_sums: Tensor, bits: int,
             outputs: int, group: int, inputs: int) -> PackedWeight:

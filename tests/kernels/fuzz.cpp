@@ -9,11 +9,11 @@ extern "C" {
 int mps_linear(int, int, int, int, const int8_t*, int64_t, int64_t, const float*, int64_t,
                const int32_t*, int64_t, const uint8_t*, const float*, const int32_t*,
                const int32_t*, const float*, int64_t, int64_t, int64_t, int64_t, void*);
-int mps_quantize(int, int, int, int, const float*, int64_t, int64_t, int64_t, int, int, int8_t*,
+int mps_quantize(int, int, int, int, const float*, int64_t, const int64_t*, int, int, int8_t*,
                  float*, int32_t*);
 int mps_batched(int, int, int, int64_t, int64_t, const int8_t*, int64_t, int64_t, int64_t, int64_t,
-                const float*, const int32_t*, const int8_t*, int64_t, int64_t, int64_t, int64_t,
-                const float*, const int32_t*, void*);
+                const float*, const int32_t*, int64_t, const int8_t*, int64_t, int64_t, int64_t,
+                int64_t, const float*, const int32_t*, int64_t, void*);
 int mps_depthwise(int, int, const int8_t*, const int16_t*, const int64_t*, int, int32_t*);
 }
 
@@ -81,7 +81,8 @@ static void quantize(int path) {
   std::vector<int8_t> codes(m * k);
   std::vector<int32_t> zero(m);
   const int last = draw(0, 1) ? 255 : 15;
-  need(!mps_quantize(path, 1, 1, 0, x.data(), m, k, k, 0, last, codes.data(), scale.data(),
+  const int64_t shape[6] = {1, 1, m, 0, 0, k};
+  need(!mps_quantize(path, 1, 1, 0, x.data(), k, shape, 0, last, codes.data(), scale.data(),
                      zero.data()), "status of quantize");
   for (int64_t i = 0; i < m * k; ++i) {
     const float back = (codes[i] - zero[i / k]) * scale[i / k] - x[i];
@@ -95,8 +96,8 @@ static void batched(int path) {
   auto of_x = many<int32_t>(b * m, -128, 127), of_y = many<int32_t>(b * n, -128, 127);
   std::vector<int32_t> out(b * m * n);
   const bool turned = draw(0, 1);  // y as [k, n]
-  need(!mps_batched(path, 1, 1, b, k, x.data(), m, m * k, k, 1, nullptr, of_x.data(), y.data(), n,
-                    n * k, turned ? 1 : k, turned ? n : 1, nullptr, of_y.data(), out.data()),
+  need(!mps_batched(path, 1, 1, b, k, x.data(), m, m * k, k, 1, nullptr, of_x.data(), 1, y.data(), n,
+                    n * k, turned ? 1 : k, turned ? n : 1, nullptr, of_y.data(), 1, out.data()),
        "status of batched");
   for (int64_t i = 0; i < b * m * n; ++i) {
     const int64_t row = i / n, column = i / (m * n) * n + i % n;

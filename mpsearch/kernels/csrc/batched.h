@@ -71,8 +71,9 @@ struct Pairs {
     const int64_t count = least(PANEL, b.rows - p * PANEL);
     alignas(64) int32_t sums[PANEL] = {}, zero[PANEL] = {};
     float scale[PANEL] = {};
-    for (int64_t c = 0; c < count; ++c) zero[c] = b.zero[batch * b.rows + p * PANEL + c] + 128;
-    if (!raw) memcpy(scale, b.scale + batch * b.rows + p * PANEL, count * sizeof(float));
+    for (int64_t c = 0; c < count; ++c) zero[c] = b.zero[(batch * b.rows + p * PANEL + c) * b.step] + 128;
+    for (int64_t c = 0; !raw && c < count; ++c)
+      scale[c] = b.scale[(batch * b.rows + p * PANEL + c) * b.step];
     multiply(batch, p, count, zero, sums, own);
     for (int64_t c = 0; c < count; ++c) sums[c] -= static_cast<int32_t>(length) * (zero[c] - 128);
     for (int64_t m = 0; m < a.rows; ++m) write(batch, p, m, zero, sums, scale, count, own);
@@ -100,10 +101,10 @@ struct Pairs {
   void write(int64_t batch, int64_t p, int64_t m, const int32_t* zero, const int32_t* weight_sums,
              const float* scale, int64_t count, const Scratch& own) const {
     const int64_t row = batch * a.rows + m, at = row * b.rows + p * PANEL;
-    const Zeros zeros{words ? nullptr : zero, weight_sums, row_sums[row], a.zero[row]};
+    const Zeros zeros{words ? nullptr : zero, weight_sums, row_sums[row], a.zero[row * a.step]};
     const int32_t* sums = own.sums + m * PANEL;
     if (raw) return finish_sums(zeros, sums, count, static_cast<int32_t*>(out) + at);
-    finish(zeros, sums, scale, a.scale[row], nullptr, count, static_cast<float*>(out) + at);
+    finish(zeros, sums, scale, a.scale[row * a.step], nullptr, count, static_cast<float*>(out) + at);
   }
 };
 
@@ -121,7 +122,7 @@ int batched(const Codes& a, const Codes& b, int64_t batch, int64_t length, void*
   int32_t* row_sums = static_cast<int32_t*>(sums.at);
   for (int64_t r = 0; r < rows; ++r) {
     const int8_t* row = a.codes + r / a.rows * a.batch_stride + r % a.rows * a.row_stride;
-    if (wide) widen_row(row, a.stride, length, dense, a.zero[r], words + r * dense);
+    if (wide) widen_row(row, a.stride, length, dense, a.zero[r * a.step], words + r * dense);
     else prepare_row(row, a.stride, groups, own ? own + r * dense : nullptr, row_sums + r);
   }
   const Pairs pairs{a, b, length, out, raw != 0, own ? own : a.codes,

@@ -142,16 +142,23 @@ INLINE void choose(const Extremes& of, int first, int last, bool symmetric, floa
                     : static_cast<float>(start < first ? first : start > last ? last : start);
 }
 
+INLINE const float* row_of(const Numbers& x, int64_t m) {
+  const int64_t inner = m / x.sizes[2];
+  return x.numbers + inner / x.sizes[1] * x.strides[0] + inner % x.sizes[1] * x.strides[1] +
+         m % x.sizes[2] * x.strides[2];
+}
+
 int quantize(const Numbers& x, int dynamic, int symmetric, int threads) {
   const int offset = x.last > 127 ? 128 : 0;
   const float first = x.first, last = x.last;
-  Memory flags(x.count);
+  const int64_t count = x.sizes[0] * x.sizes[1] * x.sizes[2];
+  Memory flags(count);
   if (!flags.at) return NO_MEMORY;
   char* bad = static_cast<char*>(flags.at);
   const int status = for_each(
-      (x.count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, 0, threads, [&](int64_t i, char*) {
-        for (int64_t m = i * ROWS_AT_ONCE; m < least(x.count, (i + 1) * ROWS_AT_ONCE); ++m) {
-          const float* row = x.numbers + m * x.stride;
+      (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, 0, threads, [&](int64_t i, char*) {
+        for (int64_t m = i * ROWS_AT_ONCE; m < least(count, (i + 1) * ROWS_AT_ONCE); ++m) {
+          const float* row = row_of(x, m);
           const Extremes own = extremes_of(row, x.length);
           bad[m] = !own.finite;
           if (!own.finite) continue;
@@ -166,7 +173,7 @@ int quantize(const Numbers& x, int dynamic, int symmetric, int threads) {
           code_row(row, x.length, scale, zero, first, last, offset, x.codes + m * x.length);
         }
       });
-  for (int64_t m = 0; status == DONE && m < x.count; ++m)
+  for (int64_t m = 0; status == DONE && m < count; ++m)
     if (bad[m]) return NOT_FINITE;
   return status;
 }
