@@ -24,7 +24,7 @@ _WEIGHT = ("Tensor stream, Tensor w_scale, Tensor w_zero, Tensor w_sums, int bit
 
 
 def direct(x: Tensor) -> Kernels | None:
-    """The kernels, where a call may go to them at once: *x* is plain, and nothing watches operators.
+    """The kernels, where a call may go to them at once: *x* is plain, no one watches operators.
 
     It is worth it: the way through an operator takes longer than a small layer.
     """

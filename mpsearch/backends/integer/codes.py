@@ -33,8 +33,8 @@ class Coder:
         first, last = self.fmt.code_range
         if self.static is None:
             return quantize(x, first, last, symmetric=self.fmt.symmetric, where=self.where)
-        return quantize(x, first, last, scale=_number(self.static.scale, x.device), zero=self.static.zero_point,
-                        where=self.where)
+        return quantize(x, first, last, scale=_number(self.static.scale, x.device),
+                        zero=self.static.zero_point, where=self.where)
 
 
 @lru_cache(maxsize=4096)

@@ -89,7 +89,7 @@ struct Pairs {
       const int64_t at = batch * batch_stride + u * UNIT;
       if (in_words(8)) {
         fill_words(b, from, count, left, now, zero, own.buffer);
-        words_panel(own.buffer, now, words + at, stride, a.rows, u == 0, own.sums);
+        words_panel(own.buffer, now, count, words + at, stride, a.rows, u == 0, own.sums);
       } else {
         fill_bytes(b, from, count, left, now, own.buffer, sums);
         buffered_panel(own.buffer, now, Blocks{nullptr, 0, block(8)}, codes + at, stride, a.rows,

@@ -75,10 +75,11 @@ void words_tile(const uint8_t* slice, int64_t units, const int16_t* x, int64_t s
   });
 }
 
-// sums[rows][64] += rows times a buffer of `units` units; `fresh` sums begin at 0.
-INLINE void words_panel(const uint8_t* buffer, int64_t units, const int16_t* x, int64_t stride,
-                        int64_t rows, bool fresh, int32_t* sums) {
-  for (int s = 0; s < SLICES; ++s) {
+// sums[rows][64] += rows times a buffer of `units` units, for the slices that hold the first `count`
+// channels; `fresh` sums begin at 0.
+INLINE void words_panel(const uint8_t* buffer, int64_t units, int64_t count, const int16_t* x,
+                        int64_t stride, int64_t rows, bool fresh, int32_t* sums) {
+  for (int s = 0; s * TILE_VECTORS * LANES < count; ++s) {
     const uint8_t* slice = buffer + s * units * PAIRS * SLICE;
     int32_t* to = sums + s * TILE_VECTORS * LANES;
     int64_t m = 0;
@@ -142,7 +143,7 @@ void add_words(const uint8_t* stream, int64_t units, const int16_t* x, int64_t s
     for (int64_t u = 0; u < units; u += WORDS_PIECE) {
       const int64_t now = least(WORDS_PIECE, units - u);
       unpack_words<BITS>(stream + u * unit_bytes(BITS), now, zero, buffer);
-      words_panel(buffer, now, x + u * UNIT, stride, rows, u == 0, sums);
+      words_panel(buffer, now, PANEL, x + u * UNIT, stride, rows, u == 0, sums);
     }
     return;
   }
