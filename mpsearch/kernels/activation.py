@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from mpsearch.core.errors import BadInput
 from mpsearch.kernels import native, ops
+from mpsearch.kernels.library import Kernels
 
 _NARROW = 1 << 8
 
@@ -43,6 +45,8 @@ def quantize(x: Tensor, first: int, last: int, *, scale: Tensor | None = None,
             at most 16 bits, or no rows.
     """
     _check(x, first, last, symmetric=symmetric and scale is None)
+    if (kernels := ops.direct(x)) is not None and last - first < _NARROW:
+        return _at_once(kernels, x, (first, last), scale, zero, symmetric=symmetric, where=where)
     rows = x.detach().float().reshape(x.shape[:-1].numel(), x.shape[-1])
     own = None if scale is None else scale.detach().to(rows.device, torch.float32).reshape(1)
     lower = _lower(zero, first, last).to(rows.device)
@@ -68,6 +72,18 @@ def _check(x: Tensor, first: int, last: int, *, symmetric: bool) -> None:
                        f"{'symmetric ' if symmetric else ''}format: see code_range")
 
 
+def _at_once(kernels: Kernels, x: Tensor, code_range: tuple[int, int], scale: Tensor | None,
+             zero: Tensor | int, *, symmetric: bool, where: str) -> Activation:
+    own = None if scale is None else scale.detach().float().reshape(1)
+    lower = (_known_lower(zero, *code_range) if isinstance(zero, int)
+             else _lower(zero, *code_range))
+    try:
+        return Activation(*native.quantize(kernels, x.detach().float(), *code_range, scale=own,
+                                           zero=lower, symmetric=symmetric))
+    except native.NotFinite:
+        raise BadInput(ops.not_finite(where)) from None
+
+
 def _wide(rows: Tensor, code_range: tuple[int, int], scale: Tensor | None, zero: Tensor, *,
           symmetric: bool, where: str) -> tuple[Tensor, Tensor, Tensor]:
     first, last = code_range
@@ -76,6 +92,11 @@ def _wide(rows: Tensor, code_range: tuple[int, int], scale: Tensor | None, zero:
             rows, first, last, scale=scale, zero=zero, symmetric=symmetric)
     except native.NotFinite:
         raise BadInput(ops.not_finite(where)) from None
+
+
+@lru_cache(maxsize=1024)
+def _known_lower(zero: int, first: int, last: int) -> Tensor:
+    return _lower(zero, first, last)
 
 
 def _lower(zero: Tensor | int, first: int, last: int) -> Tensor:

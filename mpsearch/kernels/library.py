@@ -17,6 +17,7 @@ import torch
 
 from mpsearch.core.errors import BadInput
 from mpsearch.kernels import build
+from mpsearch.kernels.signatures import declare
 
 PATHS = ("portable", "avx2", "avxvnni", "avx512vnni")
 """Instruction sets in the order of the C interface, from slow to fast."""
@@ -108,7 +109,7 @@ def opened(file: Path) -> Kernels:
     if not _is_whole(file):
         raise OSError(f"{file} is cut short")
     # torch is loaded by now, so that the library finds torch's own copy of the OpenMP runtime
-    return Kernels(library=ctypes.CDLL(str(file)), path="portable", file=file)
+    return Kernels(library=declare(ctypes.CDLL(str(file))), path="portable", file=file)
 
 
 def _is_whole(file: Path) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.library import Library, register_fake
 
@@ -34,6 +35,18 @@ def plain(x: Tensor) -> Any:
 
 def _compiled(x: Tensor) -> Kernels | None:
     return None if x.is_cuda else kernels()
+
+
+def direct(x: Tensor) -> Kernels | None:
+    """The kernels, where a call may go to them at once: *x* is plain, no one watches operators.
+
+    It is worth it: the way through an operator takes longer than a small layer.
+    """
+    if torch.compiler.is_compiling() or type(x) is not Tensor or x.device.type != "cpu":
+        return None
+    if torch._C._len_torch_dispatch_stack():  # noqa: SLF001 - there is no public question
+        return None
+    return kernels()
 
 
 def _weight(stream: Tensor, w_scale: Tensor, w_zero: Tensor, w_sums: Tensor, bits: int,

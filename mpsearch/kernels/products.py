@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput
+from mpsearch.kernels import native, ops
 from mpsearch.kernels.activation import Activation
 from mpsearch.kernels.packed import PackedWeight, check_sums
 
@@ -33,8 +34,13 @@ def linear(a: Activation, weight: PackedWeight, bias: Tensor | None = None) -> T
     if wide:
         high, low = _limbs(a)
         return linear(high, weight) + linear(low, weight, bias)
-    out: Tensor = torch.ops.mpsearch.int_linear(
-        a.rows(), a.scale, a.zero, *_parts(weight), bias)
+    kernels = ops.direct(a.codes)
+    if kernels is not None:
+        out = native.linear(kernels, a.rows(), a.zero, weight.stream,
+                            (weight.scale, weight.zero, weight.sums), bits=weight.bits,
+                            outputs=weight.outputs, group=weight.group, scale=a.scale, bias=bias)
+    else:
+        out = torch.ops.mpsearch.int_linear(a.rows(), a.scale, a.zero, *_parts(weight), bias)
     return out.view(*a.codes.shape[:-1], weight.outputs)
 
 
@@ -67,9 +73,15 @@ def matmul(a: Activation, b: Activation) -> Tensor:
         BadInput: the shapes do not fit.
     """
     a, b = _checked_pair(a, b)
-    left, right = _batched(a), _batched(b)
-    out: Tensor = torch.ops.mpsearch.int_batched(left[0], _table(a.scale, left[0]), left[1],
-                                                 right[0], _table(b.scale, right[0]), right[1])
+    kernels = ops.direct(a.codes)
+    if kernels is not None:
+        left, right = _alike(a), _alike(b)
+        out = native.batched(kernels, _flat(a), left.zero, _flat(b), right.zero,
+                             scales=(left.scale, right.scale))
+    else:
+        one, two = _batched(a), _batched(b)
+        out = torch.ops.mpsearch.int_batched(one[0], _table(a.scale, one[0]), one[1],
+                                             two[0], _table(b.scale, two[0]), two[1])
     return out.view(*a.codes.shape[:-1], b.codes.shape[-2])
 
 
@@ -87,8 +99,20 @@ def matmul_sums(a: Activation, b: Activation) -> Tensor:
 
 def _batched(a: Activation) -> tuple[Tensor, Tensor]:
     """Codes as [B, rows, K], without a copy where strides allow it, and zero points [B, rows]."""
-    codes = a.codes.unsqueeze(0) if a.codes.dim() == _MATRIX else a.codes.flatten(0, -3)
+    codes = _flat(a)
     return codes, _table(a.zero, codes)
+
+
+def _flat(a: Activation) -> Tensor:
+    return a.codes.unsqueeze(0) if a.codes.dim() == _MATRIX else a.codes.flatten(0, -3)
+
+
+def _alike(a: Activation) -> Activation:
+    """With as many scales as zero points: one of both, or one of both a row."""
+    if a.scale.numel() == a.zero.numel():
+        return a
+    codes = _flat(a)
+    return Activation(codes, _table(a.scale, codes), _table(a.zero, codes))
 
 
 def _table(table: Tensor, codes: Tensor) -> Tensor:

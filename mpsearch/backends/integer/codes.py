@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -46,9 +46,14 @@ class IntegerCoder:
         first, last = self.fmt.code_range
         if self.static is None:
             return quantize(x, first, last, symmetric=self.fmt.symmetric, where=self.where)
-        scale = x.new_tensor(self.static.scale, dtype=torch.float32)
-        return quantize(x, first, last, scale=scale, zero=self.static.zero_point,
-                        where=self.where)
+        return quantize(x, first, last, scale=_number(self.static.scale, x.device),
+                        zero=self.static.zero_point, where=self.where)
+
+
+@lru_cache(maxsize=4096)
+def _number(scale: float, device: torch.device) -> Tensor:
+    """The same tensor at every call: making one takes longer than quantizing a few numbers."""
+    return torch.tensor([scale], dtype=torch.float32, device=device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mpsearch.backends.integer.blocks import Blocks, added, along, edges
-from mpsearch.backends.integer.codes import Coder, Operand
+from mpsearch.backends.integer.codes import Coder, IntegerCoder, Operand
 from mpsearch.backends.integer.rules import require
 from mpsearch.graph.sites import Site
 from mpsearch.kernels import any_matmul
@@ -27,10 +27,18 @@ class IntMatmul:
 
     def __call__(self, left: Tensor, right: Tensor) -> Tensor:
         """[..., M, N] in the type of *left*."""
-        batch: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
-            left.shape[:-2], right.shape[:-2])
-        own, other = (x.expand(*batch, *x.shape[-2:]) for x in (left, right))
-        return _product(self.left(own), self.right(other.transpose(-2, -1))).to(left.dtype)
+        if left.shape[:-2] != right.shape[:-2]:
+            batch: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+                left.shape[:-2], right.shape[:-2])
+            left, right = (x.expand(*batch, *x.shape[-2:]) for x in (left, right))
+        return _product(self.left(left), self._turned(right)).to(left.dtype)
+
+    def _turned(self, right: Tensor) -> Operand:
+        """The codes of [..., K, N] as [..., N, K]."""
+        if isinstance(self.right, IntegerCoder) and self.right.static and right.stride(-2) != 1:
+            found = self.right(right)  # one scale: codes may be turned instead of numbers
+            return found._replace(codes=found.codes.transpose(-2, -1))
+        return self.right(right.transpose(-2, -1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

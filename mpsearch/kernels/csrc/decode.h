@@ -46,7 +46,7 @@ void decode_units(const uint8_t* stream, int64_t units, const uint8_t* table, ui
     const uint8_t* unit = stream + u * unit_bytes(BITS);
     each<2>([&](auto h) LAMBDA {
       each<4 * PARTS>([&](auto v) LAMBDA {
-        const U32 codes = bits_of<BITS, BITS, h, v / PARTS, v % PARTS>(unit);
+        const U32 codes = codes_of<BITS, h, v / PARTS, v % PARTS>(unit);
         store(out + u * unit_bytes(8) + (4 * h + v / PARTS) * 64 + v % PARTS * BYTES,
               looked_up<BITS>(codes, table));
       });

@@ -25,22 +25,26 @@ struct Weight {
   int64_t bits, outputs, inputs, group;
 };
 
-// Numbers [count, stride] in; codes, scales and zero points of rows out.
+// Numbers [sizes[0], sizes[1], sizes[2], length] in, whose last lie side by side; codes, scales and
+// zero points of rows out, dense.
 struct Numbers {
   const float* numbers;
-  int64_t count, length, stride;
+  int64_t length;
+  const int64_t *sizes, *strides;
   int32_t first, last;  // codes
   int8_t* codes;
   float* scale;
   int32_t* zero;
 };
 
-// Codes [batch, rows, length] by strides; scales and zero points are dense [batch, rows].
+// Codes [batch, rows, length] by strides. Scale and zero point of row m of all lie at m * step: 0 is
+// one for all.
 struct Codes {
   const int8_t* codes;
   int64_t rows, batch_stride, row_stride, stride;
   const float* scale;
   const int32_t* zero;
+  int64_t step;
 };
 
 // One filter a channel: codes [batch, channels, height, width] dense, filters [channels, kernel].

@@ -12,11 +12,11 @@ int mps_runs(int);
 int mps_linear(int, int, int, int, const int8_t*, int64_t, int64_t, const float*, int64_t,
                const int32_t*, int64_t, const uint8_t*, const float*, const int32_t*,
                const int32_t*, const float*, int64_t, int64_t, int64_t, int64_t, void*);
-int mps_quantize(int, int, int, int, const float*, int64_t, int64_t, int64_t, int, int, int8_t*,
+int mps_quantize(int, int, int, int, const float*, int64_t, const int64_t*, int, int, int8_t*,
                  float*, int32_t*);
 int mps_batched(int, int, int, int64_t, int64_t, const int8_t*, int64_t, int64_t, int64_t, int64_t,
-                const float*, const int32_t*, const int8_t*, int64_t, int64_t, int64_t, int64_t,
-                const float*, const int32_t*, void*);
+                const float*, const int32_t*, int64_t, const int8_t*, int64_t, int64_t, int64_t,
+                int64_t, const float*, const int32_t*, int64_t, void*);
 int mps_levels(int, int, const float*, int64_t, int64_t, int64_t, const float*, int64_t, float,
                const float*, int64_t, const int8_t*, int64_t, int8_t*);
 int mps_decode(int, int, const uint8_t*, int64_t, int64_t, const uint8_t*, uint8_t*);

@@ -30,7 +30,10 @@ static void chosen(const float* row, int64_t length, int first, int last, bool s
 }
 
 static void quantize(int path) {
-  const int64_t m = draw(0, 20), k = draw(1, draw(0, 3) ? 70 : 700), stride = k + draw(0, 5);
+  const int64_t k = draw(1, draw(0, 3) ? 70 : 700), stride = k + draw(0, 5);
+  int64_t shape[6] = {draw(1, 3), draw(1, 2), draw(0, 7)};  // all of one stride
+  const int64_t m = shape[0] * shape[1] * shape[2];
+  shape[5] = stride, shape[4] = stride * shape[2], shape[3] = shape[4] * shape[1];
   const int bits = static_cast<int>(draw(2, 8)), dynamic = static_cast<int>(draw(0, 1));
   const bool symmetric = draw(0, 1);
   const int first = symmetric ? -(1 << (bits - 1)) : 0, last = first + (1 << bits) - 1;
@@ -45,7 +48,7 @@ static void quantize(int path) {
     Many<int8_t> codes(m * k, 99);
     Many<float> scale(dynamic ? m : 1, own);
     Many<int32_t> zero(dynamic ? m : 1, start);
-    const int status = mps_quantize(path, threads, dynamic, symmetric, x.data(), m, k, stride, first,
+    const int status = mps_quantize(path, threads, dynamic, symmetric, x.data(), k, shape, first,
                                     last, codes.data(), scale.data(), zero.data());
     need(status == (bad ? 1 : 0), "status of quantize", status, bad);
     if (bad) continue;
