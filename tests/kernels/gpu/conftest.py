@@ -48,6 +48,7 @@ def in_triton(face, monkeypatch):
     own = SimpleNamespace(linear=linear, linear_sums=linear_sums, batched=face.batched,
                           batched_sums=face.batched_sums, depthwise=face.depthwise,
                           quantize=face.quantize)
+    monkeypatch.setattr(ops, "direct", lambda _: None)
     monkeypatch.setattr(ops, "_compiled", lambda _: None)
     monkeypatch.setattr(ops, "plain", lambda _: own)
     return called
