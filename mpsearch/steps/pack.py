@@ -21,6 +21,7 @@ from mpsearch.steps.session import Session
 def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
          example: tuple[Tensor, ...] | None = None) -> Written:
     """Write the session's model under *policy* to *path*; see `mpsearch.pack`."""
+    _require_apart(path, session)
     captured = session.captured_on(example)
     check_fits(policy, captured)
     found = captured.storable(session.loaded.module)
@@ -42,8 +43,13 @@ def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[
                       backend: str, progress: ProgressBar) -> Packing:
     """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
     io.require_writable(path)
+    _require_apart(path, session)
     evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
     return Packing(written=pack(policy, session, path), evaluation=evaluation)
+
+
+def _require_apart(path: str | os.PathLike[str], session: Session) -> None:
+    io.require_apart(path, session.request.weights, session.request.data)
 
 
 def _recounted(policy: Policy, layers: tuple[LayerSpec, ...]) -> Totals:
