@@ -175,7 +175,7 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
 def profile(*, model: str | None, provider: str, device: str | None, batches: tuple[int, ...],
             threads: tuple[int, ...], rounds: int, export: Path | None, imported: Path | None,
             as_json: bool, **asked: Any) -> None:
-    """Time every layer under every scheme, for budgets in milliseconds.
+    """Time every layer under every scheme, for budgets in ms.
 
     The rest of the graph (norms, activation functions, data movement) is timed too. What this
     machine was timed on before is not timed again.
