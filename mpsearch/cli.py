@@ -161,7 +161,8 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
     click.option("--provider", default="simulated",
                  help=f"What runs the layers: {', '.join(BUILTIN['provider'])}."),
     click.option("--device", metavar="NAME", help="Name to keep the times under (host, or what an "
-                 "imported file says); that of a shipped device shows what is predicted for it."),
+                 "imported file says); that of a shipped device, or a TOML file, shows what is "
+                 "predicted for it."),
     click.option("--batch", "batches", type=int, multiple=True, default=[1],
                  help="Samples at once; repeat for several."),
     click.option("--threads", type=int, multiple=True, default=[1],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpsearch.core.errors import BadInput, UnknownName
-from mpsearch.cost.devices import shipped
+from mpsearch.cost.devices import is_predicted, shipped
 from mpsearch.cost.energy import EnergyTable
 
 
@@ -85,7 +85,7 @@ def load_profile(name: str) -> DeviceProfile:
         BadInput: the file is no profile; the message names it and the key.
     """
     path = shipped().get(name, Path(name))
-    if name not in shipped() and path.suffix != ".toml":
+    if not is_predicted(name):
         raise UnknownName("device", name, [*shipped(), "a TOML file"])
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
