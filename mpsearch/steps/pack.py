@@ -22,6 +22,7 @@ from mpsearch.steps.speed import Speed, require_seconds, speed_of
 def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
          example: tuple[Tensor, ...] | None = None) -> Written:
     """Write the session's model under *policy* to *path*; see `mpsearch.pack`."""
+    _require_apart(path, session)
     captured = session.captured_on(example)
     check_fits(policy, captured)
     found = captured.storable(session.loaded.module)
@@ -48,9 +49,14 @@ def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[
     """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
     io.require_writable(path)
     require_seconds(timing)
+    _require_apart(path, session)
     evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
     speed = speed_of(policy, session, backend, timing)
     return Packing(written=pack(policy, session, path), evaluation=evaluation, speed=speed)
+
+
+def _require_apart(path: str | os.PathLike[str], session: Session) -> None:
+    io.require_apart(path, session.request.weights, session.request.data)
 
 
 def _recounted(policy: Policy, layers: tuple[LayerSpec, ...]) -> Totals:
