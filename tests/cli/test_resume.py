@@ -20,15 +20,14 @@ import sys
 from mpsearch.cli import main
 from mpsearch.workspace import FileLedger
 
-put = FileLedger.put
+name, put = sys.argv.pop(1), FileLedger.put
 
 def put_and_die(self, unit, rows):
     put(self, unit, rows)
-    if self._path.stem == sys.argv[1] and len(self._units) == 5:
+    if self._path.stem == name and len(self._units) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
 FileLedger.put = put_and_die
-sys.argv[1:] = sys.argv[2:]
 main()
 """
 
