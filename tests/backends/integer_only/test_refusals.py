@@ -52,7 +52,7 @@ def test_an_operation_without_an_integer_form(integers, function, words):
 def test_networks_that_need_more(models, integers, name):
     model = models.caught(name)
     with pytest.raises(Unsupported, match="the backend integer_only cannot run it"):
-        integers(model.module, model.args)
+        integers(model.module, model.args, model=model)
 
 
 def one_layer(models, scheme, ranges=None):
