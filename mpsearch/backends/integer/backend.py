@@ -45,11 +45,10 @@ class IntegerModule(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integer:
-    """Packed weights of 2 to 8 bits times activations of up to 16, in exact integer sums.
+    """Packed weights times activations, and activations times each other, in exact integer sums.
 
-    Products of two activations take up to 8. A layer runs so where its weight and its inputs are
-    integers, or both its inputs if it is a product of activations. Where inputs stay in float, so
-    does the layer, on its weight decoded once.
+    A layer runs so where both factors are integers of up to 16 bits, or levels that are whole
+    numbers of a unit. Where inputs stay in float, so does the layer, on its weight decoded once.
     """
 
     def __call__(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
