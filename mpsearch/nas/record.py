@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mpsearch.nas.landscape import Choice, Integers
 
-TICKET, CHOICE, ORIGIN, SAMPLES, WORKER, REASON, RETRY = (
-    "ticket", "choice", "origin", "samples", "worker", "reason", "retry_of")
+TICKET, CHOICE, ORIGIN, SAMPLES, WORKER, REASON, RETRY, VOID = (
+    "ticket", "choice", "origin", "samples", "worker", "reason", "retry_of", "void")
 """Names of a trial's attributes."""
 
 
@@ -45,9 +45,15 @@ class Record:
 
 
 def records(trials: Iterable[FrozenTrial]) -> list[Record]:
-    """The trials that have a choice, by ticket."""
-    return sorted((_record(trial) for trial in trials if CHOICE in trial.user_attrs),
+    """The trials that have a choice, by ticket; of a ticket that was given out anew, the last."""
+    return sorted((_record(trial) for trial in trials
+                   if CHOICE in trial.user_attrs and not is_void(trial)),
                   key=lambda each: (each.ticket, each.number))
+
+
+def is_void(trial: FrozenTrial) -> bool:
+    """Whether *trial* ended without a verdict on its choice: another one has its ticket."""
+    return trial.state == TrialState.FAIL and VOID in trial.user_attrs
 
 
 def packed_choice(choice: Sequence[int]) -> str:
