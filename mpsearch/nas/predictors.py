@@ -134,7 +134,7 @@ class _Regression:
 
 
 def errors(predictors: Mapping[str, Predictor], landscape: Landscape, choices: Integers,
-           logs: Floats, *, folds: int = 5) -> dict[str, float]:
+           logs: Floats, *, folds: int = 3) -> dict[str, float]:
     """Root mean square error of log loss on measurements held out, by predictor.
 
     Measurement i is in fold i modulo *folds*.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -20,10 +22,17 @@ _SEEDS = 1 << 32
 _STRIDE = 1_000_003
 _POPULATION = 24
 
+
+def _nsga3(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return optuna.samplers.NSGAIIISampler(seed=seed, population_size=_POPULATION)
+
+
 MAKERS: Mapping[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, warn_independent_sampling=False),
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=_POPULATION),
-    "nsga3": lambda seed: optuna.samplers.NSGAIIISampler(seed=seed, population_size=_POPULATION),
+    "nsga3": _nsga3,
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
 }
 """Samplers of Optuna by name, from a seed."""

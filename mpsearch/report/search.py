@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpsearch.report.curves import label_losses
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.style import BLUE, GREY, LOOK, ORANGE, save_figure
 from mpsearch.report.units import number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _SHOWN = 12
@@ -116,8 +118,8 @@ def _compose(report: SearchReport) -> Figure:
     return figure
 
 
-def _losses(axes: object, report: SearchReport) -> None:
-    plot = axes.plot  # type: ignore[attr-defined]
+def _losses(axes: Axes, report: SearchReport) -> None:
+    plot = axes.plot
     complete = [t for t in report.trials if t.state == "COMPLETE"]
     early = [t for t in report.trials if t.state == "PRUNED"]
     plot([t.ticket for t in early], [t.loss for t in early], "x", color=GREY, markersize=4,
@@ -130,9 +132,10 @@ def _losses(axes: object, report: SearchReport) -> None:
         places.append(trial.ticket)
         values.append(best)
     plot(places, values, color=ORANGE, drawstyle="steps-post", label="best so far")
-    axes.axhline(report.start.loss, color=GREY, linestyle=":",  # type: ignore[attr-defined]
+    axes.axhline(report.start.loss, color=GREY, linestyle=":",
                  label=f"start: {report.start.origin}")
-    axes.set_yscale("log")  # type: ignore[attr-defined]
-    axes.set_xlabel("trial")  # type: ignore[attr-defined]
-    axes.set_ylabel("KL to the float model, nats")  # type: ignore[attr-defined]
-    axes.legend(frameon=False)  # type: ignore[attr-defined]
+    axes.set_yscale("log")
+    label_losses(axes, axes.get_ylim())
+    axes.set_xlabel("trial")
+    axes.set_ylabel("KL to the float model, nats")
+    axes.legend(frameon=False)
