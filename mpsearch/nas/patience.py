@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 
 from mpsearch.core.errors import BadInput
@@ -35,7 +36,7 @@ def patient(storage: BaseStorage, *, pauses: tuple[float, ...] = PAUSES_S) -> Ba
 
 def reason_of(error: BaseException) -> str:
     """What *error* says, in one line without addresses of manuals."""
-    inner = next((each for each in _chain(error) if _is_of_driver(each)), error)
+    inner = _inner(error)
     text = getattr(inner, "orig", None) or getattr(inner, "details", lambda: None)() or inner
     return " ".join(str(text).split("(Background")[0].split())[:300] or type(inner).__name__
 
@@ -47,9 +48,9 @@ def _again(operation: Callable[..., Any], pauses: tuple[float, ...]) -> Callable
             try:
                 return operation(*args, **named)
             except Exception as error:
-                if not any(map(_is_of_driver, _chain(error))):
+                if not _is_of_driver(_inner(error)):
                     raise
-                if pause is None or not any(map(_passes, _chain(error))):
+                if pause is None or not _passes(_inner(error)):
                     raise StorageLost(f"the storage was lost: {reason_of(error)}; the same command "
                                       "goes on where this one stopped") from error
                 time.sleep(pause)
@@ -58,10 +59,9 @@ def _again(operation: Callable[..., Any], pauses: tuple[float, ...]) -> Callable
     return tried
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def _inner(error: BaseException) -> BaseException:
+    """What the driver raised, where Optuna raised its own error for it."""
+    return (error.__cause__ or error) if isinstance(error, StorageInternalError) else error
 
 
 def _is_of_driver(error: BaseException) -> bool:
