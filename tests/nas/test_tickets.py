@@ -244,31 +244,30 @@ def test_a_choice_that_two_came_to_at_once_is_measured_once(made_up, monkeypatch
     assert worker._choice(mine) != first[1]
 
 
-def test_an_interrupted_study_ends_as_one_that_was_not(made_up):
-    """With prices, which Optuna's sampler chooses from all trials before."""
-    place = storage_of("memory")
-
-    def end_of(study):
-        return [(each.ticket, each.origin, each.choice, each.samples)
-                for each in records(study.trials)]
-
-    count = []
+@pytest.mark.parametrize("proposals", ["prices", None])
+def test_an_interrupted_study_ends_as_one_that_was_not(made_up, proposals):
+    """Prices are chosen by Optuna's sampler, which goes by the numbers of trials before."""
+    turns = [each for each in made_up.PROPOSALS if each[0] == (proposals or each[0])]
+    stops, count = (set(range(3, 40, 4)), []) if proposals else ({4, 9}, [])
 
     def stop(_choice):
         count.append(1)
-        if len(count) in {7, 16}:
+        if len(count) in stops:
             raise KeyboardInterrupt
 
-    whole = made_up.study_of(storage_of("memory"), "s", 20, made_up.task())
-    ran(whole, made_up)
-    for _ in range(2):
-        study = made_up.study_of(place, "s", 20, made_up.task())
+    def go_on(study, told=lambda _choice: None):
+        Worker(study=study, task=made_up.task(told=told), proposals=turns).run()
+        return [(each.ticket, each.origin, each.choice, each.samples)
+                for each in records(study.trials)]
+
+    trials = 34 if proposals else 12
+    whole = go_on(made_up.study_of(storage_of("memory"), "s", trials, made_up.task()))
+    study = made_up.study_of(storage_of("memory"), "s", trials, made_up.task())
+    for _ in stops:
         with pytest.raises(KeyboardInterrupt):
-            ran(study, made_up, told=stop)
-    study = made_up.study_of(place, "s", 20, made_up.task())
-    ran(study, made_up)
-    assert end_of(study) == end_of(whole)
-    assert len(study.trials) == 22
+            go_on(study, stop)
+    assert go_on(study) == whole
+    assert len(study.trials) == trials + len(stops)
 
 
 def test_another_study_of_that_name_is_refused(made_up, place):
