@@ -67,7 +67,7 @@ def _inner(error: BaseException) -> BaseException:
 def _is_of_driver(error: BaseException) -> bool:
     """Whether a database's driver or gRPC raised it (neither needs to be installed)."""
     names = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
-    return bool(names & {"sqlalchemy.exc.DBAPIError", "grpc.RpcError"})
+    return bool(names & {"sqlalchemy.exc.SQLAlchemyError", "grpc.RpcError"})
 
 
 def _passes(error: BaseException) -> bool:
@@ -75,5 +75,6 @@ def _passes(error: BaseException) -> bool:
     code = getattr(error, "code", None)
     if callable(code):
         return getattr(code(), "name", "") in {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
-    return bool({kind.__name__ for kind in type(error).__mro__}
-                & {"OperationalError", "InterfaceError"})
+    return getattr(error, "connection_invalidated", False) or bool(
+        {kind.__name__ for kind in type(error).__mro__}
+        & {"OperationalError", "InterfaceError", "PendingRollbackError"})

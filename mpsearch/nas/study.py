@@ -52,7 +52,7 @@ def opened(storage: BaseStorage, name: str, *, identity: str, directions: Sequen
     else:
         study.set_user_attr(_TICKETS, trials)
         study.set_user_attr(_ABOUT, about)
-        _issue_all(study, starts, range(trials))
+        issue(study, range(trials), starts)
     _issue(study, starts, trials)
     return study
 
@@ -90,16 +90,9 @@ def _issue(study: Study, starts: Sequence[tuple[str, Choice]], trials: int) -> N
         if mine:
             if announced < trials:
                 study.set_user_attr(_TICKETS, trials)
-            mine = _issue_all(study, starts, missing)
+            mine = issue(study, missing, starts)
         if not mine:
             time.sleep(_PAUSE_S)
-
-
-def _issue_all(study: Study, starts: Sequence[tuple[str, Choice]],
-               tickets: Sequence[int]) -> bool:
-    """Give out *tickets* until one of them was given out by another worker; whether none was."""
-    return all(issue(study, ticket, starts[ticket] if ticket < len(starts) else None)
-               for ticket in tickets)
 
 
 def _missing(study: Study, trials: int) -> list[int]:

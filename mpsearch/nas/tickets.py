@@ -28,6 +28,7 @@ from mpsearch.nas.record import (
 
 DIED, INTERRUPTED, TWICE = "died", "interrupted", "twice"
 """Why a trial is void."""
+_BATCH = 16
 _LIVES = 3
 """So many workers may die of a ticket."""
 
@@ -69,12 +70,21 @@ def claimed(study: Study, worker: str) -> Trial | None:
     return None
 
 
-def issue(study: Study, ticket: int, start: tuple[str, Choice] | None) -> bool:
-    """Enqueue *ticket*, for the choice of *start* if there is one; whether it was the first."""
-    attrs: dict[str, Any] = {TICKET: ticket}
-    if start is not None:
-        attrs |= {ORIGIN: start[0], CHOICE: packed_choice(start[1])}
-    return _enqueued(study, create_trial(state=TrialState.WAITING, user_attrs=attrs))
+def issue(study: Study, tickets: Sequence[int], starts: Sequence[tuple[str, Choice]]) -> bool:
+    """Enqueue *tickets*, the first ones of a study for the choices of *starts*.
+
+    It ends early, and the answer is False, where another worker is found to do the same. That is
+    looked for now and then: what comes twice in between does no harm.
+    """
+    for index, ticket in enumerate(tickets):
+        attrs: dict[str, Any] = {TICKET: ticket}
+        if ticket < len(starts):
+            origin, choice = starts[ticket]
+            attrs |= {ORIGIN: origin, CHOICE: packed_choice(choice)}
+        key = _enqueued(study, attrs)
+        if index % _BATCH == 0 and not _first(study, key):
+            return False
+    return True
 
 
 def reissue(study: Study, trial: FrozenTrial) -> bool:
@@ -82,11 +92,9 @@ def reissue(study: Study, trial: FrozenTrial) -> bool:
     kept = {name: trial.user_attrs[name] for name in (TICKET, CHOICE, ORIGIN)
             if name in trial.user_attrs}
     decided = CHOICE in kept
-    return _enqueued(study, create_trial(
-        state=TrialState.WAITING, user_attrs={**kept, RETRY: trial.number},
-        params=trial.params if decided else {},
-        distributions=trial.distributions if decided else {},
-        system_attrs=trial.system_attrs if decided else {}))
+    more = {"params": trial.params, "distributions": trial.distributions,
+            "system_attrs": trial.system_attrs} if decided else {}
+    return _first(study, _enqueued(study, {**kept, RETRY: trial.number}, **more))
 
 
 def give_back(study: Study, trial: FrozenTrial, reason: str, why: str) -> bool:
@@ -126,12 +134,17 @@ def _taken(study: Study, trial: FrozenTrial) -> bool:
         return False
 
 
-def _enqueued(study: Study, template: FrozenTrial) -> bool:
-    """Whether the new trial holds its ticket; one that came too late is ended."""
-    key = study._storage.create_new_trial(study._study_id, template)  # noqa: SLF001 - says which
+def _enqueued(study: Study, attrs: dict[str, Any], **more: Any) -> int:
+    """Enqueue a trial as `Study.enqueue_trial` does, and say which one it is: its key."""
+    template = create_trial(state=TrialState.WAITING, user_attrs=attrs, **more)
+    return study._storage.create_new_trial(study._study_id, template)  # noqa: SLF001
+
+
+def _first(study: Study, key: int) -> bool:
+    """Whether the trial *key* holds its ticket; one that came too late is ended."""
     trials = study.get_trials(deepcopy=False)
     mine = next(each for each in trials if each._trial_id == key)  # noqa: SLF001
-    if holders(trials)[mine.user_attrs[TICKET]].number == mine.number:
+    if holders(trials).get(mine.user_attrs[TICKET], mine).number == mine.number:
         return True
     end(study, mine, "another trial has its ticket", TWICE)
     return False

@@ -22,7 +22,7 @@ from mpsearch.nas.record import records
 from mpsearch.nas.storage import storage_of
 
 WORKER = Path(__file__).with_name("worker.py")
-TRIALS, PAUSE = 24, 0.08
+TRIALS, PAUSE = 14, 0.08
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def ended(processes):
 def kill_one(processes, tmp_path):
     """Kill the worker that began to measure last, once some trials were measured."""
     until = time.monotonic() + 60
-    while len(lines(tmp_path)) < 8 and time.monotonic() < until:
+    while len(lines(tmp_path)) < 4 and time.monotonic() < until:
         time.sleep(0.01)
     victim = int(lines(tmp_path)[-1].split()[0])
     os.kill(victim, signal.SIGKILL)
@@ -117,7 +117,7 @@ def test_two_workers_over_postgresql_which_restarts(work, tmp_path):
     with postgresql() as server:
         processes = work(server.url, 2)
         until = time.monotonic() + 60
-        while len(lines(tmp_path)) < 5 and time.monotonic() < until:
+        while len(lines(tmp_path)) < 4 and time.monotonic() < until:
             time.sleep(0.01)
         server.stop()
         server.start()

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, PendingRollbackError, ProgrammingError
 
 from mpsearch.core.errors import BadInput
 from mpsearch.nas import patience, storage
@@ -181,12 +181,27 @@ def away(times, error):
     return kept
 
 
-def lost(name="server closed the connection"):
-    return OperationalError("select", {}, Exception(name))
+def lost():
+    return OperationalError("select", {}, Exception("server closed the connection"))
 
 
-def test_a_server_that_is_away_for_a_moment_is_waited_for():
-    assert patient(away(2, lost()), pauses=(0, 0)).get_all_studies() == []
+def wrapped(error):
+    """As Optuna raises what its database raised."""
+    found = StorageInternalError("An exception is raised during the commit.")
+    found.__cause__ = error
+    return found
+
+
+@pytest.mark.parametrize("error", [
+    lost(), wrapped(lost()), wrapped(PendingRollbackError("reconnect after a rollback"))])
+def test_a_server_that_is_away_for_a_moment_is_waited_for(error):
+    assert patient(away(2, error), pauses=(0, 0)).get_all_studies() == []
+
+
+def test_a_mistake_of_a_database_is_told_at_once():
+    with pytest.raises(StorageLost, match="no such table"):
+        patient(away(1, wrapped(ProgrammingError("select", {}, Exception("no such table")))),
+                pauses=(0,)).get_all_studies()
 
 
 def test_one_that_stays_away_is_lost_in_one_line():

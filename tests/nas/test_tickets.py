@@ -65,7 +65,7 @@ def test_a_ticket_given_out_twice_counts_once(study):
     late = study.enqueue_trial({}, user_attrs={TICKET: 0})  # as a slow maker would
     study.enqueue_trial({})  # somebody else's
     assert late is None
-    assert not issue(study, 1, None)
+    assert not issue(study, [1, 2], ())
     taken = [claimed(study, "a") for _ in range(5)]
     assert [trial.user_attrs[TICKET] if trial else None for trial in taken] == [0, 1, 2, 3, None]
     assert Counter(trial.state.name for trial in study.trials) == {"RUNNING": 4, "FAIL": 3}
