@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
@@ -27,6 +28,7 @@ def serve(text: str, host: str, port: int, *, started: Callable[[], None]) -> No
     """
     if text.startswith(PROXY):
         raise BadInput(f"{text} is served already: name the storage behind it")
+    _require_grpc()
     storage = storage_of(text)
     _require_free(host, port)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -37,10 +39,16 @@ def serve(text: str, host: str, port: int, *, started: Callable[[], None]) -> No
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 optuna.storages.run_grpc_proxy_server(
                     storage, host=f"[{host}]" if ":" in host else host, port=port)
-        except ImportError as error:
-            raise BadInput(f"serving needs gRPC ({error}): {EXTRA}") from error
         except RuntimeError as error:  # gRPC could not listen after all
             raise BadInput(f"cannot listen at {host}:{port}: {error}") from error
+
+
+def _require_grpc() -> None:
+    try:
+        for name in ("grpc", "google.protobuf"):
+            importlib.import_module(name)
+    except ImportError as error:
+        raise BadInput(f"serving needs gRPC ({error}): {EXTRA}") from error
 
 
 def _require_free(host: str, port: int) -> None:
