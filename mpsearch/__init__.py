@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         pareto,
         profile,
         run_packed,
-        search,
         unpack,
     )
     from mpsearch.core.budget import Budget
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     )
     from mpsearch.core.formats import IntFormat
     from mpsearch.core.types import Evaluation, Policy, Scheme, ScoreTable, SearchSpace
+    from mpsearch.searching import search, search_front
     from mpsearch.steps.search_plan import SearchPlan
 
 _PLACES = {
@@ -46,7 +46,8 @@ _PLACES = {
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "profile": "api", "run_packed": "api", "search": "api", "unpack": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api", "search": "searching",
+    "search_front": "searching", "unpack": "api",
     "SearchPlan": "steps.search_plan",
 }
 
@@ -55,7 +56,7 @@ __all__ = [
     "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchPlan",
     "SearchSpace",
     "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
-    "pack", "pareto", "profile", "run_packed", "search", "unpack",
+    "pack", "pareto", "profile", "run_packed", "search", "search_front", "unpack",
 ]
 
 

@@ -24,7 +24,6 @@ from mpsearch.steps.request import (
     Request,
     require_policies,
 )
-from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import OBJECT, Session, open_session
 from mpsearch.workspace import DEFAULT, Workspace
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from mpsearch.packed.writing import Written
     from mpsearch.report.front import Front
     from mpsearch.report.surface import Surface
-    from mpsearch.steps.found import Found
     from mpsearch.steps.fronts import FrontPlan
     from mpsearch.steps.pack import Packing
     from mpsearch.steps.profile import Profile, ProfilePlan
@@ -152,30 +150,6 @@ def _require_together(budgets: Sequence[Budget], known: Measured) -> None:
         from mpsearch.steps.relaxed import require_together
 
         require_together(limited)
-
-
-def search(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
-           plan: SearchPlan | None = None, estimator: str = DEFAULT_ESTIMATOR, verify: bool = True,
-           device: str | None = None, workspace: str = DEFAULT, progress: ProgressBar = silent,
-           **options: Any) -> Found:
-    """Search within *budget* for the policy of least measured loss, beginning with `allocate`'s.
-
-    *plan* says how many trials on how many samples. With *verify* the answer is compared with what
-    the search began with, on samples that it has not seen. All else is as in `allocate`.
-
-    Raises:
-        BadInput: anything about the inputs that cannot be used.
-        Infeasible: the budget is out of reach.
-    """
-    from mpsearch.steps.found import find
-
-    budgets = [Budget.parse(text) for text in ([budget] if isinstance(budget, str) else budget)]
-    require_budgets(budgets)
-    device = device_for(budgets, device, Workspace(workspace))
-    session = open_session(model, Workspace(workspace), options)
-    measured = measuring.measure(session, [estimator], progress, device=device)
-    return find(session, allocating.allocate(measured, estimator, budgets), plan or SearchPlan(),
-                progress, verify=verify)
 
 
 def _verified(session: Session, allocation: allocating.Allocation, progress: ProgressBar, *,

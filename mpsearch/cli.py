@@ -197,6 +197,9 @@ def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int
 @app.command()
 @options(
     budgets("4.5bpw, 3.2MiB, 5GBOPs, 8ms, 3mJ, 2MiB-activations; repeat for several."), DEVICE,
+    click.option("--front", is_flag=True, help="Search for a front instead of within a budget."),
+    click.option("--objective", multiple=True, metavar="NAME", default=["loss", "size"],
+                 help="Of a front: loss or accuracy, and size, bops or latency; repeat."),
     click.option("--trials", "-n", default=300, help="Trials in all, of all workers together."),
     click.option("--search-samples", "samples", default=256,
                  help="Samples that decide; none of those that scores are made of, if there are "
@@ -213,24 +216,31 @@ def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int
                  help="Compare with what the search began with on held-out data."),
     MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, CALIBRATION, EVALUATION, BATCH_SIZE, SEED, MEMORY, JOBS,
     WORKSPACE, output("policy.json"), JSON)
-def search(*, budget: tuple[str, ...], model: str | None, jobs: int, output: Path, as_json: bool,
-           **asked: Any) -> None:
+def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, model: str | None,
+           jobs: int, output: Path, as_json: bool, **asked: Any) -> None:
     """Search on the measured model for a better policy.
 
     Begins with the allocated policy and every uniform one within the budget, and proposes more
     through the allocator. An interrupted search goes on where it stopped.
     """
-    from mpsearch import api
+    from mpsearch import searching
     from mpsearch.steps.progress import bar
 
     require_writable(output)
     plan = SearchPlan(**{name: asked.pop(name) for name in (
         "trials", "samples", "sampler", "race", "storage", "study")})
+    model = model or DEFAULT_MODEL
     with shell.workers(jobs):
-        found = api.search(budget, model or DEFAULT_MODEL, plan=plan, progress=bar, **asked)
-    files = shell.write_search(found, output)
-    shell.answer(shell.search_data(found, files), as_json, shell.search_shown(found, files))
-    if found.searched.interrupted:
+        if front:
+            asked.pop("verify")
+            shell.require_no_budget(budget)
+            points = searching.search_front(objective, model, plan=plan,
+                                           progress=bar, **asked)
+            interrupted = shell.answer_front(points, output, as_json=as_json)
+        else:
+            found = searching.search(budget, model, plan=plan, progress=bar, **asked)
+            interrupted = shell.answer_search(found, output, as_json=as_json)
+    if interrupted:
         sys.exit(_INTERRUPTED)
 
 

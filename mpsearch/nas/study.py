@@ -41,6 +41,7 @@ def opened(storage: BaseStorage, name: str, *, identity: str, directions: Sequen
     """
     if trials < 1:
         raise BadInput(f"a search needs at least 1 trial, not {trials}")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # every trial would be a line
     kind: dict[str, Any] = {"storage": storage, "study_name": name, "sampler": sampler,
                             "pruner": pruner or optuna.pruners.NopPruner()}
     about = {"schema": SCHEMA, "identity": identity}

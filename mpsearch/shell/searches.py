@@ -7,16 +7,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpsearch.core import io
+from mpsearch.core.errors import BadInput
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.search import draw_search, search_tables
+from mpsearch.report.search_front import draw_front, front_parts
 from mpsearch.report.units import number
-from mpsearch.shell.terminal import Tables
+from mpsearch.shell.terminal import Tables, answer
 
 if TYPE_CHECKING:
+    from mpsearch.report.search_front import SearchFront
     from mpsearch.steps.found import Found
 
 
-def write_search(found: Found, output: Path) -> list[Path]:
+def require_no_budget(budget: Sequence[str]) -> None:
+    """Check that a front is not asked for within a *budget*.
+
+    Raises:
+        BadInput: it is.
+    """
+    if budget:
+        raise BadInput("a front goes from the cheapest to the best policy: leave --budget out, or "
+                       "--front")
+
+
+def answer_search(found: Found, output: Path, *, as_json: bool) -> bool:
+    """Write and print what was found; whether it was interrupted."""
+    files = _written(found, output)
+    answer(_data(found, files), as_json, _shown(found, files))
+    return found.searched.interrupted
+
+
+def answer_front(found: SearchFront, output: Path, *, as_json: bool) -> bool:
+    """Write and print a front; whether it was interrupted."""
+    stem = output.with_name(f"{output.stem}.front")
+    io.save(Path(f"{stem}.json"), found)
+    files = [Path(f"{stem}.json"), *draw_front(found, stem)]
+    parts = [*front_parts(found), *_end(found.interrupted, found.study, found.storage, files)]
+    answer({**io.to_data(found), "files": [str(path) for path in files]}, as_json, parts)
+    return found.interrupted
+
+
+def _written(found: Found, output: Path) -> list[Path]:
     """Write the policy, and beside it every trial and the picture."""
     found.policy.save(str(output))
     stem = output.with_name(f"{output.stem}.search")
@@ -25,7 +56,7 @@ def write_search(found: Found, output: Path) -> list[Path]:
     return [output, trials, *draw_search(found.report, stem)]
 
 
-def search_data(found: Found, files: Sequence[Path]) -> dict[str, Any]:
+def _data(found: Found, files: Sequence[Path]) -> dict[str, Any]:
     """What `search` prints with ``--json``."""
     policy = found.policy
     return {"totals": io.to_data(policy.totals), "search": policy.provenance["search"],
@@ -37,15 +68,18 @@ def search_data(found: Found, files: Sequence[Path]) -> dict[str, Any]:
             "files": [str(path) for path in files]}
 
 
-def search_shown(found: Found, files: Sequence[Path]) -> Tables:
+def _shown(found: Found, files: Sequence[Path]) -> Tables:
     """The search, its answer on held-out samples, and the files that were written."""
     parts = search_tables(found.report)
     if found.judged is not None:
         parts.append(_held_out(found))
-    if found.searched.interrupted:
-        parts.append("Interrupted: the same command goes on where this one stopped.")
-    parts.append(f"Study {found.searched.study} in {found.searched.storage}")
-    return [*parts, *(f"wrote {path}" for path in files)]
+    searched = found.searched
+    return [*parts, *_end(searched.interrupted, searched.study, searched.storage, files)]
+
+
+def _end(interrupted: bool, study: str, storage: str, files: Sequence[Path]) -> list[str]:
+    more = ["Interrupted: the same command goes on where this one stopped."] if interrupted else []
+    return [*more, f"Study {study} in {storage}", *(f"wrote {path}" for path in files)]
 
 
 def _held_out(found: Found) -> Grid:

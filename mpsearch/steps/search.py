@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -70,18 +71,40 @@ def search(session: Session, allocation: Allocation, plan: SearchPlan,
     """
     data = search_data(session, plan.samples)
     task = task_of(session, allocation, data, plan)
-    identity = _identity(session, allocation, plan, data)
+    ran = run_study(session, task, plan, identity_of(session, allocation, plan, data),
+                    progress=progress, samples=data.batches.samples)
+    found = _found(ran.trials, allocation, plan, data)
+    return replace(found, study=ran.name, storage=ran.storage, interrupted=ran.interrupted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A study after this worker's part: its *trials* in all, and whether it was interrupted."""
+
+    trials: tuple[FrozenTrial, ...]
+    name: str
+    storage: str
+    interrupted: bool
+
+
+def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
+              progress: ProgressBar, samples: int) -> Ran:
+    """Make or join the study of *task*, and work on it until no ticket is left.
+
+    Raises:
+        BadInput: a storage or study that cannot be used.
+    """
     name = plan.study or f"mpsearch-{identity}"
     storage = plan.storage or f"journal:{session.workspace.root / 'studies' / name}.log"
-    last = data.batches.samples
+    race = plan.race and len(task.objectives) == 1
     study = opened(
         storage_of(storage), name, identity=identity,
         directions=task.directions, starts=task.starts, trials=max(plan.trials, len(task.starts)),
         sampler=Seeded(maker("tpe" if plan.sampler == LOOP_NAME else plan.sampler), task.seed),
-        pruner=Race() if plan.race else None)
-    rungs = Rungs(first=session.request.batch_size, last=last) if plan.race else None
+        pruner=Race() if race else None)
+    rungs = Rungs(first=session.request.batch_size, last=samples) if race else None
     interrupted = False
-    with progress(f"searching on {last} samples", plan.trials) as step:
+    with progress(f"searching on {samples} samples", plan.trials) as step:
         step(sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)))
         worker = Worker(study=study, task=task, rungs=rungs, told=lambda _record: step(1),
                         proposals=LOOP if plan.sampler == LOOP_NAME else RAW)
@@ -89,8 +112,8 @@ def search(session: Session, allocation: Allocation, plan: SearchPlan,
             worker.run()
         except KeyboardInterrupt:
             interrupted = True
-    found = _found(study.get_trials(deepcopy=False), allocation, plan, data)
-    return replace(found, study=name, storage=storage, interrupted=interrupted)
+    return Ran(trials=tuple(study.get_trials(deepcopy=False)), name=name, storage=storage,
+               interrupted=interrupted)
 
 
 def task_of(session: Session, allocation: Allocation, data: SearchData, plan: SearchPlan) -> Task:
@@ -108,8 +131,8 @@ def task_of(session: Session, allocation: Allocation, data: SearchData, plan: Se
                 seed=session.request.seed)
 
 
-def _identity(session: Session, allocation: Allocation, plan: SearchPlan,
-              data: SearchData) -> str:
+def identity_of(session: Session, allocation: Allocation, plan: SearchPlan,
+                data: SearchData, **more: Any) -> str:
     """A digest of all that trials depend on, but for how many they are."""
     problem = allocation.problem
     return digest({"study": session.key, "estimator": allocation.estimator,
@@ -117,7 +140,7 @@ def _identity(session: Session, allocation: Allocation, plan: SearchPlan,
                    "losses": [row.tolist() for row in problem.losses],
                    "limits": list(problem.limits), "data": data.batches.digest,
                    "sampler": plan.sampler, "race": plan.race, "warm": plan.warm,
-                   "seed": session.request.seed})
+                   "seed": session.request.seed, **more})
 
 
 def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPlan,

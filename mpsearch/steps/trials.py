@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mpsearch import metrics, plugins
+from mpsearch.backends.simulated import SimulatedModule
 from mpsearch.core.errors import BadInput
+from mpsearch.core.types import Scheme
 from mpsearch.nas.landscape import Choice
 from mpsearch.nas.task import GoOn, Outcome
 from mpsearch.sources.batch import Batches
 from mpsearch.steps.choice import runnable
 from mpsearch.steps.measure import Measured
+from mpsearch.steps.reuse import Reuse
 from mpsearch.steps.session import Session
 
 _FEWEST = 32
@@ -55,6 +59,8 @@ class TrialRunner:
         self._session, self._measured, self._batches = session, measured, batches
         self._make = plugins.make("backend", backend)
         self._references: list[Tensor] = []
+        self._reuse: Reuse | None = None
+        self._least = math.inf
 
     def __call__(self, choice: Choice, go_on: GoOn) -> Outcome:
         """The losses of *choice*, batch by batch, while *go_on* says so.
@@ -65,11 +71,11 @@ class TrialRunner:
         captured = self._session.captured
         policy = runnable(self._measured, choice)
         module = self._make(captured.program, captured.fake, policy.schemes, policy.ranges)
+        run = self._begun(module, policy.schemes)
         samples: list[float] = []
         right: list[float] = []
         for batch, reference in zip(self._batches, self._outputs(), strict=True):
-            with torch.no_grad():
-                output = module(*batch.args)
+            output = run(batch.args)
             if not bool(torch.isfinite(output).all()):
                 raise BadInput("the quantized model's output is not finite")
             samples += metrics.kl(reference, output).tolist()
@@ -78,8 +84,34 @@ class TrialRunner:
             if len(samples) < self._batches.samples and not go_on(samples):
                 return Outcome(samples=tuple(samples), complete=False)
         labelled = len(right) == len(samples)
-        return Outcome(samples=tuple(samples),
-                       accuracy=sum(right) / len(right) if labelled else None)
+        outcome = Outcome(samples=tuple(samples),
+                          accuracy=sum(right) / len(right) if labelled else None)
+        if self._reuse is not None and outcome.loss < self._least:
+            self._least = outcome.loss
+            self._reuse.better()
+        return outcome
+
+    def _begun(self, module: nn.Module,
+               schemes: Mapping[str, Scheme]) -> Callable[[tuple[Tensor, ...]], Tensor]:
+        """What runs *module* on one batch after the other, from where it differs if it can."""
+        def plain(args: tuple[Tensor, ...]) -> Tensor:
+            with torch.no_grad():
+                output: Tensor = module(*args)
+            return output
+
+        if not isinstance(module, SimulatedModule):
+            return plain
+        if self._reuse is None:
+            session = self._session
+            self._reuse = Reuse(session.captured, self._batches, session.request.memory)
+        reuse = self._reuse
+        reuse.begin(schemes)
+
+        def resumed(args: tuple[Tensor, ...]) -> Tensor:
+            with torch.no_grad():
+                return reuse.run(module, args)
+
+        return resumed
 
     @torch.no_grad()
     def _outputs(self) -> list[Tensor]:
