@@ -296,3 +296,20 @@ def test_a_lost_storage_ends_the_worker_and_fails_no_trial(made_up):
         ran(study, made_up, told=lost)
     assert by_ticket(study) == {0: "RUNNING", 1: "WAITING", 2: "WAITING"}
     assert [each.complete for each in ran(study, made_up)] == [True] * 3
+
+
+def test_what_was_decided_for_a_ticket_stays(made_up, place):
+    """The sampler sees the parameters of the trial that went on, not of the void one."""
+    prices = [each for each in made_up.PROPOSALS if each[0] == "prices"]
+    study = made_up.study_of(place, "s", 3, made_up.task())
+    worker = Worker(study=study, task=made_up.task(), proposals=prices)
+    for _ in range(2):
+        worker._one(claimed(study, "me"))
+    trial = claimed(study, "me")
+    choice = worker._choice(trial)
+    assert give_back(study, study.trials[trial.number], "its worker died", DIED)
+    again = claimed(study, "another")
+    assert again.params == trial.params
+    assert len(again.params) == 6
+    assert worker._choice(again) == choice
+    assert again.user_attrs["retry_of"] == trial.number
