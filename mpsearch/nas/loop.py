@@ -22,13 +22,16 @@ from mpsearch.nas.record import (
     CHOICE,
     ORIGIN,
     REASON,
+    RETRY,
     SAMPLES,
     TICKET,
     Record,
     arrays,
+    choices_of,
     packed_choice,
     packed_samples,
     records,
+    unpacked_choice,
 )
 from mpsearch.nas.state import State
 from mpsearch.nas.task import Task
@@ -97,9 +100,15 @@ class Worker:
             self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _choice(self, trial: Trial) -> Choice:
-        if CHOICE in trial.user_attrs:
-            return tuple(map(int, trial.user_attrs[CHOICE].split(",")))
+        """What was decided for the ticket of *trial*, or what is proposed now.
+
+        Two workers may come to the same choice at once: then both look for another one.
+        """
         before: Choice | None = None
+        if CHOICE in trial.user_attrs:
+            before = unpacked_choice(trial.user_attrs[CHOICE])
+            if RETRY not in trial.user_attrs or not self._shared(trial, before):
+                return before
         for _ in range(_TRIES):
             origin, choice = self.proposed(trial)
             trial.set_user_attr(ORIGIN, origin)
@@ -110,9 +119,9 @@ class Worker:
         return choice
 
     def _shared(self, trial: Trial, choice: Choice) -> bool:
-        """Whether another trial has *choice*: two workers may come to the same at once."""
-        return any(each.choice == choice and each.number != trial.number
-                   for each in records(self.study.get_trials(deepcopy=False)))
+        """Whether another ticket has *choice*."""
+        return choice in choices_of(self.study.get_trials(deepcopy=False),
+                                    but=trial.user_attrs[TICKET])
 
     def proposed(self, trial: Trial) -> tuple[str, Choice]:
         """A choice for *trial* that no trial has yet, and what proposed it.
@@ -121,13 +130,13 @@ class Worker:
             Infeasible: nothing new is within the limits.
         """
         ticket = int(trial.user_attrs[TICKET])
-        found = records(self.study.get_trials(deepcopy=False))
-        choices, losses = arrays(found)
+        trials = self.study.get_trials(deepcopy=False)
+        choices, losses = arrays(records(trials))
         groups = len(self.task.landscape.sizes)
         rng = np.random.default_rng([self.task.seed, ticket])
         state = State(
             landscape=self._landscape(rng), rng=rng, losses=losses,
-            choices=choices.reshape(-1, groups), taken=frozenset(each.choice for each in found))
+            choices=choices.reshape(-1, groups), taken=choices_of(trials))
         turn = self.proposals[ticket % len(self.proposals)]
         for name, propose in (turn, *_RESERVE):
             choice = propose(state, trial)

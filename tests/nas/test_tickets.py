@@ -244,6 +244,22 @@ def test_a_choice_that_two_came_to_at_once_is_measured_once(made_up, monkeypatch
     assert worker._choice(mine) != first[1]
 
 
+def test_a_choice_of_a_ticket_that_is_on_its_way_is_not_proposed(made_up):
+    """Between the end of a dead worker's trial and the next one of its ticket."""
+    work = made_up.task()
+    study = made_up.study_of(storage_of("memory"), "s", 5, work)
+    worker = Worker(study=study, task=work, proposals=made_up.PROPOSALS)
+    for _ in range(3):
+        worker._one(claimed(study, "me"))
+    gone = claimed(study, "gone")
+    choice = worker._choice(gone)
+    end(study, study.trials[gone.number], "its worker died", DIED)
+    assert worker._choice(claimed(study, "me")) != choice
+    assert choice not in {each.choice for each in records(study.trials)}
+    reissue(study, study.trials[gone.number])
+    assert worker._choice(claimed(study, "me")) == choice
+
+
 @pytest.mark.parametrize("proposals", ["prices", None])
 def test_an_interrupted_study_ends_as_one_that_was_not(made_up, proposals):
     """Prices are chosen by Optuna's sampler, which goes by the numbers of trials before."""
