@@ -15,6 +15,7 @@ from mpsearch import shell
 from mpsearch.core.errors import MpsearchError
 from mpsearch.core.io import require_writable
 from mpsearch.core.version import version_of
+from mpsearch.nas.places import PORT, shown
 from mpsearch.plugins import BUILTIN, listed
 from mpsearch.shell.options import (
     ALLOCATOR,
@@ -293,15 +294,13 @@ def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: s
               help="What is served: sqlite:///PATH, a database's URL, or journal:PATH.")
 @click.option("--host", default="localhost", help="Address to listen at; 0.0.0.0 for all. Whoever "
               "reaches it may read and write.")
-@click.option("--port", type=click.IntRange(1, 65535), default=13000,
-              help="Port to listen at.")
+@click.option("--port", type=click.IntRange(1, 65535), default=PORT, help="Port to listen at.")
 def serve_storage(*, storage: str, host: str, port: int) -> None:
     """Serve a storage to workers elsewhere.
 
     They search with --storage grpc://HOST:PORT. Ends with Ctrl-C.
     """
     from mpsearch.nas.serving import serve
-    from mpsearch.nas.storage import shown
 
     serve(storage, host, port, started=lambda: click.echo(
         f"serving {shown(storage)} at grpc://{host}:{port}"))

@@ -14,7 +14,6 @@ from mpsearch.core.errors import BadInput
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection, Engine
 
-KINDS = ("sqlite", "postgresql", "mysql", "mariadb")
 _DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("MySQLdb", "pymysql"),
             "mariadb": ("MySQLdb", "pymysql")}
 _DIALECTS = {"MySQLdb": "mysqldb"}

@@ -15,7 +15,8 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 
 from mpsearch.core.errors import BadInput
-from mpsearch.nas.storage import EXTRA, PROXY, storage_of
+from mpsearch.nas.places import PROXY
+from mpsearch.nas.storage import EXTRA, storage_of
 
 
 def serve(text: str, host: str, port: int, *, started: Callable[[], None]) -> None:

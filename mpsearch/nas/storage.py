@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +13,11 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from mpsearch.core.errors import BadInput
-from mpsearch.nas.databases import KINDS, database
+from mpsearch.nas.databases import database
 from mpsearch.nas.journal import journal
 from mpsearch.nas.patience import patient, reason_of
+from mpsearch.nas.places import JOURNAL, MEMORY, PORT, PROXY, require_place, shown
 
-MEMORY, JOURNAL, PROXY = "memory", "journal:", "grpc://"
-PORT = 13000
-"""Where a proxy listens if nothing else is said, as Optuna has it."""
-_USE = "memory, journal:PATH, sqlite:///PATH, postgresql://…, mysql://… or grpc://host:port"
 _PATIENCE_S = 10.0
 EXTRA = "pip install 'mpsearch[distributed]'"
 
@@ -34,6 +30,7 @@ def storage_of(text: str) -> BaseStorage:
     Raises:
         BadInput: it is none of these, cannot be reached, or holds studies of another version.
     """
+    require_place(text)
     with _told(text):
         if text == MEMORY:
             return InMemoryStorage()
@@ -41,18 +38,11 @@ def storage_of(text: str) -> BaseStorage:
             return _journal(text.removeprefix(JOURNAL))
         if text.startswith(PROXY):
             return patient(_proxy(text))
-        if not text.startswith(KINDS) or "://" not in text:
-            raise BadInput(f"'{shown(text)}' is no storage: use {_USE}")
         return patient(database(text))
 
 
-def shown(text: str) -> str:
-    """*text* without a password."""
-    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", text)
-
-
 def _journal(path: str) -> BaseStorage:
-    if not path or Path(path).is_dir():
+    if Path(path).is_dir():
         raise BadInput(f"'journal:{path}' names no file: write journal:PATH")
     try:
         return journal(Path(path))

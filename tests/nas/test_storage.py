@@ -18,7 +18,8 @@ from mpsearch.core.errors import BadInput
 from mpsearch.nas import patience, storage
 from mpsearch.nas.journal import journal, mend
 from mpsearch.nas.patience import StorageLost, patient
-from mpsearch.nas.storage import shown, storage_of
+from mpsearch.nas.places import shown
+from mpsearch.nas.storage import storage_of
 
 CLOSED = 1  # a port where nothing listens
 
