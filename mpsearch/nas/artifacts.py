@@ -6,8 +6,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.study import Study
+
+from mpsearch.nas.places import MEMORY
+from mpsearch.nas.storage import storage_of
 
 _PREFIX = "artifacts:"
 
@@ -29,6 +33,19 @@ def attach(study: Study, files: Sequence[Path], folder: Path) -> None:
                 store.write(before[path.name], content)
         else:
             upload_artifact(artifact_store=store, file_path=str(path), study_or_trial=study)
+
+
+def attach_to(storage: str, name: str, files: Sequence[Path], folder: Path) -> None:
+    """Attach *files* to the study called *name* in *storage*, a text as `storage_of` reads it.
+
+    One in memory is gone by now: nothing is done.
+
+    Raises:
+        BadInput: the storage cannot be used.
+        OSError: *folder* cannot be written.
+    """
+    if storage != MEMORY:
+        attach(optuna.load_study(storage=storage_of(storage), study_name=name), files, folder)
 
 
 def attached(study: Study) -> dict[str, str]:

@@ -10,7 +10,7 @@ MEMORY, JOURNAL, PROXY = "memory", "journal:", "grpc://"
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 PORT = 13000
 """Where a proxy listens if nothing else is said, as Optuna has it."""
-_USE = "memory, journal:PATH, sqlite:///PATH, postgresql://…, mysql://… or grpc://host:port"
+_USE = "memory, journal:path, sqlite:///path, postgresql://…, mysql://… or grpc://host:port"
 
 
 def require_place(text: str) -> None:
@@ -20,7 +20,7 @@ def require_place(text: str) -> None:
         BadInput: it does not.
     """
     if text == JOURNAL:
-        raise BadInput("'journal:' names no file: write journal:PATH")
+        raise BadInput("'journal:' names no file: write journal:path")
     if text == MEMORY or text.startswith((JOURNAL, PROXY)):
         return
     if not text.startswith(DATABASES) or "://" not in text:

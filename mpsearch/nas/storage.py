@@ -43,7 +43,7 @@ def storage_of(text: str) -> BaseStorage:
 
 def _journal(path: str) -> BaseStorage:
     if Path(path).is_dir():
-        raise BadInput(f"'journal:{path}' names no file: write journal:PATH")
+        raise BadInput(f"'journal:{path}' names no file: write journal:path")
     try:
         return journal(Path(path))
     except (ValueError, LookupError, TypeError, AssertionError) as error:

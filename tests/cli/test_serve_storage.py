@@ -22,7 +22,7 @@ def test_it_needs_a_storage_and_a_port(tool, tmp_path):
 
 @pytest.mark.parametrize(("args", "said"), [
     (("grpc://host:1",), "grpc://host:1 is served already: name the storage behind it"),
-    (("nowhere",), "'nowhere' is no storage: use memory, journal:PATH"),
+    (("nowhere",), "'nowhere' is no storage: use memory, journal:path"),
     (("sqlite:///no/such/folder.db",), "unable to open database file"),
     (("memory", "--host", "no.such.host.invalid"), "cannot listen at no.such.host.invalid:13000"),
 ])

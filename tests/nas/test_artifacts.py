@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.artifacts import FileSystemArtifactStore, download_artifact, get_all_artifact_meta
 
-from mpsearch.nas.artifacts import attach, attached
+from mpsearch.nas.artifacts import attach, attach_to, attached
 from mpsearch.nas.storage import storage_of
 
 
@@ -41,6 +41,13 @@ def test_attached_files_are_read_back(study, files, tmp_path):
     assert read_back(again, tmp_path) == {
         ("policy.json", "application/json"): "this is policy.json",
         ("policy.search.svg", "image/svg+xml"): "this is policy.search.svg"}
+
+
+def test_files_are_attached_by_the_names_of_a_storage_and_a_study(study, files, tmp_path):
+    attach_to(f"journal:{tmp_path}/study.log", "s", files, tmp_path / "artifacts")
+    assert len(read_back(study, tmp_path)) == 2
+    attach_to("memory", "s", files, tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_file_attached_again_replaces_itself(study, files, tmp_path):

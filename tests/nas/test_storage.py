@@ -35,9 +35,9 @@ def test_a_text_names_a_storage(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("cloud", "'cloud' is no storage: use memory, journal:PATH"),
+    ("cloud", "'cloud' is no storage: use memory, journal:path"),
     ("redis://host", "is no storage"),
-    ("journal:", "names no file: write journal:PATH"),
+    ("journal:", "names no file: write journal:path"),
     ("journal:{tmp}", "names no file"),
     ("journal:{tmp}/words.txt", "words.txt is no journal of Optuna"),
     ("journal:{tmp}/words.txt/study.log", "(Not a directory|File exists)"),
