@@ -1,6 +1,7 @@
 """One worker of a study on a made-up network, as a process of its own.
 
-``worker.py STORAGE STUDY TRIALS PAUSE LOG [SEED]``: every choice it measures is a line of LOG.
+``worker.py STORAGE STUDY TRIALS PAUSE LOG COUNT``: every choice it measures is a line of LOG. It
+begins when COUNT workers are there.
 """
 
 from __future__ import annotations
@@ -76,15 +77,19 @@ def study_of(storage, name, trials, work, identity="made up"):
                   pruner=None)
 
 
-def main(storage, name, trials, pause, log, seed="0"):
+def main(storage, name, trials, pause, log, count):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
     def told(choice):
         with Path(log).open("a") as file:
             file.write(f"{os.getpid()} {choice}\n")
 
-    work = task(float(pause), int(seed), told)
+    work = task(float(pause), told=told)
     study = study_of(storage_of(storage), name, int(trials), work)
+    log = Path(log)
+    log.with_suffix(f".{os.getpid()}").touch()
+    while len(list(log.parent.glob(f"{log.stem}.*"))) < int(count):
+        time.sleep(0.02)
     Worker(study=study, task=work, proposals=PROPOSALS).run()
 
 
