@@ -15,6 +15,7 @@ from mpsearch import shell
 from mpsearch.core.errors import MpsearchError
 from mpsearch.core.io import require_writable
 from mpsearch.core.version import version_of
+from mpsearch.nas.places import PORT, shown
 from mpsearch.plugins import BUILTIN, listed
 from mpsearch.shell.options import (
     ALLOCATOR,
@@ -239,10 +240,10 @@ def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, 
             shell.require_no_budget(budget)
             points = api.search_front(objective, model, plan=plan,
                                            progress=bar, **asked)
-            interrupted = shell.answer_front(points, output, as_json=as_json)
+            interrupted = shell.answer_front(points, output, asked["workspace"], as_json=as_json)
         else:
             found = api.search(budget, model, plan=plan, progress=bar, **asked)
-            interrupted = shell.answer_search(found, output, as_json=as_json)
+            interrupted = shell.answer_search(found, output, asked["workspace"], as_json=as_json)
     if interrupted:
         sys.exit(_INTERRUPTED)
 
@@ -292,6 +293,23 @@ def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: s
     timed = api.evaluate_and_time(loaded, model, **asked)
     shell.answer(shell.timed_data(loaded, timed, backend), as_json,
                  shell.timed_tables(loaded, timed))
+
+
+@app.command()
+@click.option("--storage", required=True, metavar="STORAGE",
+              help="What is served: sqlite:///PATH, a database's URL, or journal:PATH.")
+@click.option("--host", default="localhost", help="Address to listen at; 0.0.0.0 for all. Whoever "
+              "reaches it may read and write.")
+@click.option("--port", type=click.IntRange(1, 65535), default=PORT, help="Port to listen at.")
+def serve_storage(*, storage: str, host: str, port: int) -> None:
+    """Serve a storage to workers elsewhere.
+
+    They search with --storage grpc://HOST:PORT. Ends with Ctrl-C.
+    """
+    from mpsearch.nas.serving import serve
+
+    serve(storage, host, port, started=lambda: click.echo(
+        f"serving {shown(storage)} at grpc://{host}:{port}"))
 
 
 @app.command()

@@ -39,12 +39,13 @@ def search(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
     """
     from mpsearch.steps.found import find
 
+    plan = _reachable(plan)
     budgets = [Budget.parse(text) for text in ([budget] if isinstance(budget, str) else budget)]
     require_budgets(budgets)
     device = device_for(budgets, device, Workspace(workspace))
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress, device=device)
-    return find(session, allocate(measured, estimator, budgets), plan or SearchPlan(), progress,
+    return find(session, allocate(measured, estimator, budgets), plan, progress,
                 verify=verify)
 
 
@@ -63,7 +64,17 @@ def search_front(objectives: Sequence[str] = ("loss", "size"),
     """
     from mpsearch.steps.search_front import search_front as searched
 
+    plan = _reachable(plan)
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress, device=device)
-    return searched(session, measured, estimator, objectives, plan=plan or SearchPlan(),
-                    progress=progress)
+    return searched(session, measured, estimator, objectives, plan=plan, progress=progress)
+
+
+def _reachable(plan: SearchPlan | None) -> SearchPlan:
+    """*plan*, whose storage was opened: before anything is measured, not after."""
+    from mpsearch.nas.storage import storage_of
+
+    plan = plan or SearchPlan()
+    if plan.storage is not None:
+        storage_of(plan.storage)
+    return plan

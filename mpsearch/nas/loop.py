@@ -5,34 +5,38 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-from optuna.exceptions import TrialPruned
+from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from mpsearch.core.errors import BadInput, Infeasible, MpsearchError
 from mpsearch.nas.landscape import Choice, Landscape
+from mpsearch.nas.patience import StorageLost
 from mpsearch.nas.proposals import Improvement, Prices, Proposal, Refit, Scattered, Swap, Thompson
 from mpsearch.nas.race import Rungs
 from mpsearch.nas.record import (
     CHOICE,
     ORIGIN,
     REASON,
+    RETRY,
     SAMPLES,
     TICKET,
-    WORKER,
     Record,
     arrays,
+    choices_of,
     packed_choice,
     packed_samples,
     records,
+    unpacked_choice,
 )
 from mpsearch.nas.state import State
 from mpsearch.nas.task import Task
-from mpsearch.nas.tickets import take
-from mpsearch.nas.workers import alive, name_of_this, reclaim, requeue
+from mpsearch.nas.tickets import claimed
+from mpsearch.nas.workers import Watch, alive, name_of_this, requeue
 
 LOOP: tuple[tuple[str, Proposal], ...] = (
     ("refit", Refit()), ("thompson", Thompson()), ("improvement", Improvement()),
@@ -42,6 +46,8 @@ _RESERVE: tuple[tuple[str, Proposal], ...] = (
     ("thompson", Thompson()), ("swap", Swap()), ("scattered", Scattered()))
 """Asked one after the other where a proposal has nothing new."""
 _IDLE_S = 0.5
+_TRIES = 8
+"""So often a worker looks for a choice that no other worker has come to at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,43 +66,62 @@ class Worker:
     def run(self) -> None:
         """Work until every ticket was used; others' last trials are waited for."""
         name = name_of_this()
+        watch = Watch(self.study, name)
         with alive(self.study, name):
             while True:
-                reclaim(self.study, name)
-                trial = take(self.study)
+                watch.reclaim()
+                trial = claimed(self.study, name)
                 if trial is not None:
-                    self._one(trial, name)
-                elif self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                    self._one(trial)
+                elif watch.busy():
                     time.sleep(_IDLE_S)
                 else:
                     return
 
-    def _one(self, trial: Trial, name: str) -> None:
-        trial.set_user_attr(WORKER, name)
+    def _one(self, trial: Trial) -> None:
+        with suppress(UpdateFinishedTrialError):  # taken for dead: another worker does it anew
+            self._settled(trial)
+        found = self.study.get_trials(deepcopy=False)[trial.number]
+        for record in records([found]):
+            self.told(record)
+
+    def _settled(self, trial: Trial) -> None:
         try:
             self._measured(trial, self._choice(trial))
         except KeyboardInterrupt:
             requeue(self.study, trial.number, "it was interrupted")
             raise
         except TrialPruned:
-            self.study.tell(trial, state=TrialState.PRUNED)
+            self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+        except StorageLost:
+            raise
         except MpsearchError as problem:
-            self._fail(trial, str(problem))
-        found = self.study.trials[trial.number]
-        for record in records([found]):
-            self.told(record)
-
-    def _fail(self, trial: Trial, reason: str) -> None:
-        trial.set_user_attr(REASON, reason)
-        self.study.tell(trial, state=TrialState.FAIL)
+            trial.set_user_attr(REASON, str(problem))
+            self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _choice(self, trial: Trial) -> Choice:
+        """What was decided for the ticket of *trial*, or what is proposed now.
+
+        Two workers may come to the same choice at once: then both look for another one.
+        """
+        before: Choice | None = None
         if CHOICE in trial.user_attrs:
-            return tuple(map(int, trial.user_attrs[CHOICE].split(",")))
-        origin, choice = self.proposed(trial)
-        trial.set_user_attr(ORIGIN, origin)
-        trial.set_user_attr(CHOICE, packed_choice(choice))
+            before = unpacked_choice(trial.user_attrs[CHOICE])
+            if RETRY not in trial.user_attrs or not self._shared(trial, before):
+                return before
+        for _ in range(_TRIES):
+            origin, choice = self.proposed(trial)
+            trial.set_user_attr(ORIGIN, origin)
+            trial.set_user_attr(CHOICE, packed_choice(choice))
+            if choice == before or not self._shared(trial, choice):
+                break
+            before = choice
         return choice
+
+    def _shared(self, trial: Trial, choice: Choice) -> bool:
+        """Whether another ticket has *choice*."""
+        return choice in choices_of(self.study.get_trials(deepcopy=False),
+                                    but=trial.user_attrs[TICKET])
 
     def proposed(self, trial: Trial) -> tuple[str, Choice]:
         """A choice for *trial* that no trial has yet, and what proposed it.
@@ -105,13 +130,13 @@ class Worker:
             Infeasible: nothing new is within the limits.
         """
         ticket = int(trial.user_attrs[TICKET])
-        found = records(self.study.get_trials(deepcopy=False))
-        choices, losses = arrays(found)
+        trials = self.study.get_trials(deepcopy=False)
+        choices, losses = arrays(records(trials))
         groups = len(self.task.landscape.sizes)
         rng = np.random.default_rng([self.task.seed, ticket])
         state = State(
             landscape=self._landscape(rng), rng=rng, losses=losses,
-            choices=choices.reshape(-1, groups), taken=frozenset(each.choice for each in found))
+            choices=choices.reshape(-1, groups), taken=choices_of(trials))
         turn = self.proposals[ticket % len(self.proposals)]
         for name, propose in (turn, *_RESERVE):
             choice = propose(state, trial)
@@ -137,7 +162,7 @@ class Worker:
         trial.set_user_attr(SAMPLES, packed_samples(outcome.samples))
         if not outcome.complete:
             raise TrialPruned
-        self.study.tell(trial, list(self.task.values(choice, outcome)))
+        self.study.tell(trial, list(self.task.values(choice, outcome)), skip_if_finished=True)
 
     def _judge(self, trial: Trial) -> Callable[[Sequence[float]], bool]:
         before = 0

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mpsearch.nas.landscape import Choice, Integers
 
-TICKET, CHOICE, ORIGIN, SAMPLES, WORKER, REASON, RETRY = (
-    "ticket", "choice", "origin", "samples", "worker", "reason", "retry_of")
+TICKET, CHOICE, ORIGIN, SAMPLES, WORKER, REASON, RETRY, VOID = (
+    "ticket", "choice", "origin", "samples", "worker", "reason", "retry_of", "void")
 """Names of a trial's attributes."""
 
 
@@ -45,14 +45,35 @@ class Record:
 
 
 def records(trials: Iterable[FrozenTrial]) -> list[Record]:
-    """The trials that have a choice, by ticket."""
-    return sorted((_record(trial) for trial in trials if CHOICE in trial.user_attrs),
+    """The trials that have a choice, by ticket; of a ticket that was given out anew, the last."""
+    return sorted((_record(trial) for trial in trials
+                   if CHOICE in trial.user_attrs and not is_void(trial)),
                   key=lambda each: (each.ticket, each.number))
+
+
+def choices_of(trials: Iterable[FrozenTrial], *, but: int | None = None) -> frozenset[Choice]:
+    """All choices that were given out, for any ticket *but* that one.
+
+    Those of void trials too: whoever gets their tickets has their choices.
+    """
+    return frozenset(
+        unpacked_choice(trial.user_attrs[CHOICE]) for trial in trials
+        if CHOICE in trial.user_attrs and (but is None or trial.user_attrs.get(TICKET) != but))
+
+
+def is_void(trial: FrozenTrial) -> bool:
+    """Whether *trial* ended without a verdict on its choice: another one has its ticket."""
+    return trial.state == TrialState.FAIL and VOID in trial.user_attrs
 
 
 def packed_choice(choice: Sequence[int]) -> str:
     """A choice as text."""
     return ",".join(map(str, choice))
+
+
+def unpacked_choice(text: str) -> Choice:
+    """The choice that `packed_choice` wrote."""
+    return tuple(map(int, text.split(",")))
 
 
 def packed_samples(samples: Sequence[float]) -> str:
@@ -84,6 +105,6 @@ def _record(trial: FrozenTrial) -> Record:
     raw = base64.b64decode(attrs.get(SAMPLES, ""))
     return Record(
         number=trial.number, ticket=int(attrs.get(TICKET, trial.number)),
-        choice=tuple(map(int, attrs[CHOICE].split(","))), origin=attrs.get(ORIGIN, ""),
+        choice=unpacked_choice(attrs[CHOICE]), origin=attrs.get(ORIGIN, ""),
         state=trial.state, samples=tuple(np.frombuffer(raw, dtype="<f4").tolist()),
         values=tuple(trial.values or ()))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -15,10 +16,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mpsearch.core.errors import UnknownName
 from mpsearch.nas.record import TICKET
+from mpsearch.nas.tickets import holders
 
 _SEEDS = 1 << 32
 _STRIDE = 1_000_003
 _POPULATION = 24
+
 
 def _nsga3(seed: int) -> BaseSampler:
     with warnings.catch_warnings():
@@ -55,18 +58,18 @@ class Seeded(BaseSampler):
     def infer_relative_search_space(self, study: Study,
                                     trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """As the sampler does."""
-        return self._for(trial).infer_relative_search_space(study, trial)
+        return self._for(trial).infer_relative_search_space(by_ticket(study), trial)
 
     def sample_relative(self, study: Study, trial: FrozenTrial,
                         search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """As the sampler does."""
-        return self._for(trial).sample_relative(study, trial, search_space)
+        return self._for(trial).sample_relative(by_ticket(study), trial, search_space)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str,
                            param_distribution: BaseDistribution) -> Any:
         """As the sampler does; every parameter has a seed of its own."""
         return self._for(trial, param_name).sample_independent(
-            study, trial, param_name, param_distribution)
+            by_ticket(study), trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState,
                     values: Sequence[float] | None) -> None:
@@ -77,3 +80,29 @@ class Seeded(BaseSampler):
         ticket = int(trial.user_attrs.get(TICKET, trial.number))
         own = sum(ord(letter) * 31**place for place, letter in enumerate(salt))
         return self._make((self._seed * _STRIDE + ticket + own) % _SEEDS)
+
+
+class _ByTicket(Study):
+    """A study whose trials are numbered by their tickets, without the void ones."""
+
+    def _get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None,
+                    use_cache: bool = False) -> list[FrozenTrial]:
+        found = super()._get_trials(deepcopy, None, use_cache)
+        held = sorted(holders(found).items())
+        return [_numbered(trial, ticket) for ticket, trial in held
+                if states is None or trial.state in states]
+
+
+def by_ticket(study: Study) -> Study:
+    """*study* as if no trial had ever been given out anew, for a sampler that goes by numbers."""
+    view = _ByTicket.__new__(_ByTicket)
+    view.__dict__.update(study.__dict__)
+    return view
+
+
+def _numbered(trial: FrozenTrial, number: int) -> FrozenTrial:
+    if trial.number == number:
+        return trial
+    found = copy.copy(trial)
+    found.number = number
+    return found

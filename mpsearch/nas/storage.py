@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from mpsearch.core.errors import BadInput
+from mpsearch.nas.databases import database
+from mpsearch.nas.journal import journal
+from mpsearch.nas.patience import patient, reason_of
+from mpsearch.nas.places import JOURNAL, MEMORY, PORT, PROXY, require_place, shown
 
-_JOURNAL, _GRPC = "journal:", "grpc://"
-_PORT = 13000
-_TRIES = "memory, journal:path, sqlite:///path, postgresql://…, mysql://… or grpc://host:port"
+_PATIENCE_S = 10.0
+EXTRA = "pip install 'mpsearch[distributed]'"
 
 
 def storage_of(text: str) -> BaseStorage:
     """The storage that *text* names: ``memory``, ``journal:path``, a database's URL, or a proxy.
 
+    A server that is away for a moment later on is waited for.
+
     Raises:
         BadInput: it is none of these, cannot be reached, or holds studies of another version.
     """
+    require_place(text)
     with _told(text):
-        if text == "memory":
+        if text == MEMORY:
             return InMemoryStorage()
-        if text.startswith(_JOURNAL):
-            return _journal(text.removeprefix(_JOURNAL))
-        if text.startswith(_GRPC):
-            return _proxy(text)
-        if "://" not in text:
-            raise BadInput(f"'{text}' is no storage: use {_TRIES}")
-        return optuna.storages.RDBStorage(text)
+        if text.startswith(JOURNAL):
+            return _journal(text.removeprefix(JOURNAL))
+        if text.startswith(PROXY):
+            return patient(_proxy(text))
+        return patient(database(text))
 
 
 def _journal(path: str) -> BaseStorage:
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(path))
+    if Path(path).is_dir():
+        raise BadInput(f"'journal:{path}' names no file: write journal:path")
+    try:
+        return journal(Path(path))
+    except (ValueError, LookupError, TypeError, AssertionError) as error:
+        raise BadInput(f"{path} is no journal of Optuna: name another file") from error
 
 
 def _proxy(text: str) -> BaseStorage:
-    host, _, port = text.removeprefix(_GRPC).rstrip("/").partition(":")
-    if not host or (port and not port.isdigit()):
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port or PORT
+    except ValueError:
+        host = None
+    if not host or parts.path.strip("/"):
         raise BadInput(f"'{text}' is no proxy: write grpc://host:port")
-    found = optuna.storages.GrpcStorageProxy(host=host, port=int(port or _PORT))
-    found.wait_server_ready(timeout=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        found = optuna.storages.GrpcStorageProxy(
+            host=f"[{host}]" if ":" in host else host, port=port)
+    try:
+        found.wait_server_ready(timeout=_PATIENCE_S)
+    except ConnectionError as error:
+        raise BadInput(f"nothing answers at {text} within {_PATIENCE_S:.0f} s: start it there with "
+                       "mpsearch serve-storage") from error
     return found
 
 
@@ -57,9 +76,12 @@ def _told(text: str) -> Iterator[None]:
         yield
     except (BadInput, KeyboardInterrupt):
         raise
-    except ModuleNotFoundError as error:
-        raise BadInput(f"the storage '{text}' needs the package {error.name}: pip install "
-                       f"{error.name}") from error
+    except ImportError as error:
+        raise BadInput(f"the storage '{shown(text)}' needs a package that is not installed "
+                       f"({reason_of(error)}): {EXTRA}") from error
+    except OSError as error:
+        raise BadInput(f"the storage '{shown(text)}' cannot be used: "
+                       f"{error.strerror or error}") from error
     except Exception as error:  # drivers raise what they like
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadInput(f"the storage '{text}' cannot be used: {reason}") from error
+        raise BadInput(f"the storage '{shown(text)}' cannot be used: {reason_of(error)}"
+                       ) from error

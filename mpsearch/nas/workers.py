@@ -7,20 +7,25 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from mpsearch.nas.record import CHOICE, ORIGIN, REASON, RETRY, TICKET, WORKER
+from mpsearch.nas.processes import Process, this_process
+from mpsearch.nas.record import WORKER
+from mpsearch.nas.tickets import DIED, INTERRUPTED, give_back, orphans, reissue
 
 BEAT_S = 15.0
 GRACE_S = 4 * BEAT_S
-"""After so many seconds without a sign, a worker on another machine counts as dead."""
+"""A worker on another machine that was not heard of for so many seconds counts as dead."""
+_ORPHANED_S = 3.0
+"""So long a ticket may be in nobody's hands: between the end of one trial and the next."""
 _BEAT = "mpsearch.beat."
+_HERE: set[str] = set()
+"""Workers of this process that live."""
 
 
 def name_of_this() -> str:
@@ -32,68 +37,81 @@ def name_of_this() -> str:
 def alive(study: Study, name: str) -> Iterator[None]:
     """While open, *study* is told every 15 seconds that the worker *name* lives."""
     done = threading.Event()
+    process = this_process().data
 
-    def beat() -> None:
+    def beat(count: int) -> None:
+        study.set_user_attr(_BEAT + name, {**process, "beat": count})
+
+    def beats() -> None:
+        count = 0
         while not done.wait(BEAT_S):
-            study.set_user_attr(_BEAT + name, time.time())
+            count += 1
+            with suppress(Exception):  # the worker itself will find the storage lost
+                beat(count)
 
-    study.set_user_attr(_BEAT + name, time.time())
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
+    _HERE.add(name)
+    thread = threading.Thread(target=beats, daemon=True)
     try:
+        beat(0)
+        thread.start()
         yield
     finally:
         done.set()
-        thread.join()
+        _HERE.discard(name)
+        if thread.ident is not None:
+            thread.join()
 
 
-def reclaim(study: Study, own: str) -> int:
-    """Enqueue anew what dead workers left running; how many trials that were.
+class Watch:
+    """What the worker *own* sees of the others on *study*.
 
-    Of several workers that see the same, one does it: a trial can be ended only once.
+    No clock of another machine is believed: what did not change for so long by this one's is dead.
     """
-    count = 0
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+
+    def __init__(self, study: Study, own: str, *,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._study, self._own, self._clock = study, own, clock
+        self._since: dict[str, tuple[Any, float]] = {}
+
+    def reclaim(self) -> int:
+        """Enqueue anew what dead workers left behind; how many trials that were.
+
+        Of several workers that see the same, one does it: a trial can be ended only once.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        running = [each for each in trials if each.state == TrialState.RUNNING]
+        beats = self._study.user_attrs if running else {}
+        count = sum(give_back(self._study, each, "its worker died", DIED) for each in running
+                    if each.user_attrs.get(WORKER) != self._own and self._dead(each, beats))
+        for ticket, last in orphans(trials).items():  # whoever ended it died before enqueueing
+            if self._still(f"ticket {ticket}", last.number, _ORPHANED_S):
+                count += reissue(self._study, last)
+        return count
+
+    def busy(self) -> bool:
+        """Whether another worker has a trial, or somebody should."""
+        trials = self._study.get_trials(deepcopy=False)
+        return bool(orphans(trials)) or any(
+            each.state in {TrialState.RUNNING, TrialState.WAITING} for each in trials)
+
+    def _dead(self, trial: FrozenTrial, beats: dict[str, Any]) -> bool:
         worker = trial.user_attrs.get(WORKER, "")
-        if worker != own and _dead(study, trial, worker):
-            count += _ended(study, trial, "its worker died")
-    return count
+        sign = beats.get(_BEAT + worker)
+        process = Process.read(sign)
+        if process is not None and process.place == this_process().place:
+            return (worker not in _HERE) if process == this_process() else not process.lives()
+        return self._still(f"trial {trial.number}", [worker, sign], GRACE_S)
+
+    def _still(self, name: str, sign: Any, seconds: float) -> bool:
+        """Whether *sign* has been the same for so many *seconds*."""
+        now = self._clock()
+        before, since = self._since.get(name, (None, now))
+        if before != sign:
+            since = now
+        self._since[name] = (sign, since)
+        return now - since > seconds
 
 
 def requeue(study: Study, number: int, reason: str) -> None:
     """End the running trial of that *number* for a *reason*, and enqueue it anew."""
-    _ended(study, study.get_trials(deepcopy=False)[number], reason)
-
-
-def _dead(study: Study, trial: FrozenTrial, worker: str) -> bool:
-    host, pid, *_ = [*worker.split(":"), "", ""]
-    if host == socket.gethostname() and pid.isdigit():
-        return not Path(f"/proc/{pid}").exists() if Path("/proc").exists() else _gone(int(pid))
-    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-    beat = study.user_attrs.get(_BEAT + worker, started)
-    return time.time() - float(beat) > GRACE_S
-
-
-def _gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _ended(study: Study, trial: FrozenTrial, reason: str) -> int:
-    storage = study._storage  # noqa: SLF001 - the public `tell` cannot say that it came too late
-    try:
-        storage.set_trial_user_attr(trial._trial_id, REASON, reason)  # noqa: SLF001
-        done = storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
-    except UpdateFinishedTrialError:
-        return 0
-    if not done:
-        return 0
-    kept = {name: trial.user_attrs[name] for name in (TICKET, CHOICE, ORIGIN)
-            if name in trial.user_attrs}
-    study.enqueue_trial(trial.params, user_attrs={**kept, RETRY: trial.number})
-    return 1
+    give_back(study, study.get_trials(deepcopy=False)[number], reason, INTERRUPTED)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mpsearch.steps.found import Found
 
 
+ARTIFACTS = "artifacts"
+"""Folder in the workspace of the files that studies have: optuna-dashboard's --artifact-dir."""
+
+
 def require_no_budget(budget: Sequence[str]) -> None:
     """Check that a front is not asked for within a *budget*.
 
@@ -30,18 +34,24 @@ def require_no_budget(budget: Sequence[str]) -> None:
                        "--front")
 
 
-def answer_search(found: Found, output: Path, *, as_json: bool) -> bool:
-    """Write and print what was found; whether it was interrupted."""
-    files = _written(found, output)
+def answer_search(found: Found, output: Path, workspace: str, *, as_json: bool) -> bool:
+    """Write and print what was found, and attach it to its study; whether it was interrupted."""
+    from mpsearch.nas.artifacts import attach_to
+
+    files, searched = _written(found, output), found.searched
+    attach_to(searched.storage, searched.study, files, Path(workspace) / ARTIFACTS)
     answer(_data(found, files), as_json, _shown(found, files))
     return found.searched.interrupted
 
 
-def answer_front(found: SearchFront, output: Path, *, as_json: bool) -> bool:
-    """Write and print a front; whether it was interrupted."""
+def answer_front(found: SearchFront, output: Path, workspace: str, *, as_json: bool) -> bool:
+    """Write and print a front, and attach it to its study; whether it was interrupted."""
+    from mpsearch.nas.artifacts import attach_to
+
     stem = output.with_name(f"{output.stem}.front")
     io.save(Path(f"{stem}.json"), found)
     files = [Path(f"{stem}.json"), *draw_front(found, stem)]
+    attach_to(found.storage, found.study, files, Path(workspace) / ARTIFACTS)
     parts = [*front_parts(found), *_end(found.interrupted, found.study, found.storage, files)]
     answer({**io.to_data(found), "files": [str(path) for path in files]}, as_json, parts)
     return found.interrupted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpsearch.core.errors import BadInput, UnknownName
+from mpsearch.nas.places import require_place
 
 LOOP_NAME = "loop"
 SAMPLERS = (LOOP_NAME, "tpe", "nsga2", "nsga3", "random")
@@ -20,7 +21,7 @@ class SearchPlan:
     a journal in the workspace; without a study, one named after all that it depends on.
 
     Raises:
-        BadInput: no trials, or an unknown sampler.
+        BadInput: no trials, an unknown sampler, or what names no storage.
     """
 
     trials: int = 300
@@ -36,3 +37,5 @@ class SearchPlan:
             raise BadInput(f"a search needs at least one trial, not {self.trials}")
         if self.sampler not in SAMPLERS:
             raise UnknownName("sampler", self.sampler, list(SAMPLERS))
+        if self.storage is not None:
+            require_place(self.storage)

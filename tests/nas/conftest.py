@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,3 +82,13 @@ def task_of():
                        "objectives": objectives, "starts": starts,
                        "costs": {"size": lambda choice: problem.cost(0, choice)}, **more})
     return make
+
+
+@pytest.fixture(scope="session")
+def made_up():
+    """The worker on a made-up network that other processes run too: `worker.py`, as a module."""
+    place = Path(__file__).with_name("worker.py")
+    spec = importlib.util.spec_from_file_location("nas_worker", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
