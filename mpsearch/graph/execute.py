@@ -23,7 +23,7 @@ Watch = Callable[[Site, tuple[Any, ...], Mapping[str, Any], Tensor, Env], Tensor
 """Sees a site's arguments and output as it runs; what it returns takes the output's place."""
 
 # A changed operation may lay its output out in another order than the captured one did.
-_ANY_STRIDES: dict[Any, Any] = {
+ANY_STRIDES: dict[Any, Any] = {
     torch.ops.aten.view.default: torch.ops.aten.reshape.default,
     torch.ops.aten._unsafe_view.default: torch.ops.aten.reshape.default,  # noqa: SLF001 - its name
 }
@@ -108,7 +108,7 @@ class Program:
         kwargs = map_arg(node.kwargs, lambda source: env[source])
         site = self.sites.get(node)
         if site is None:
-            target = _ANY_STRIDES.get(node.target, node.target)
+            target = ANY_STRIDES.get(node.target, node.target)
             return target(*args, **kwargs)
         if any(layer in changes for layer in site.layers):
             output = site.run(args, kwargs, changes, self._constants)
