@@ -37,7 +37,8 @@ def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int
     What the provider fuses into the layer before (`MachineTable.fusions`) takes no time. Fused
     attention is one operation where no scheme of *space* quantizes its products, and else counts
     in the open: two products and a softmax. That prices a policy which leaves both in float by the
-    open form too, the price of a sum over layers.
+    open form too, the price of a sum over layers. The layers of a skipped branch take no time;
+    what lies between them does, as if they ran.
 
     Source: additive tables of layers timed alone, as in Wang et al., "HAQ: Hardware-Aware
     Automated Quantization" (CVPR 2019, arXiv:1811.08886) and HAWQ-V3 (arXiv:2011.10680).
@@ -78,12 +79,16 @@ class _Times:
         self._known, self._batch, self._threads = machine.times, batch, threads
         self._machine = machine
         self._missing: dict[tuple[str, str, str, int, int], None] = {}
+        self._narrowed = False
 
     def __call__(self, piece: Piece, scheme: Scheme) -> int:
+        if scheme.skips:
+            return 0
         key = (piece.operation, piece.shape, str(scheme), self._batch, self._threads)
         found = self._known.get(key)
         if found is None:
             self._missing[key] = None
+            self._narrowed |= scheme.keep is not None
             return 0
         return round(found * PICOSECONDS)
 
@@ -91,6 +96,11 @@ class _Times:
         """Refuse a table with holes."""
         if not self._missing:
             return
+        if self._narrowed and self._machine.origin != "predicted":
+            raise Unsupported(
+                f"the table of '{self._machine.device}' holds times that were measured, and those "
+                "of narrowed layers are only predicted: choose a --device that is a profile, or a "
+                "space that skips branches but keeps their heads and units")
         first, more = next(iter(self._missing)), len(self._missing) - 1
         raise Unsupported(
             f"the table of '{self._machine.device}' ({self._machine.provider}) has no time for "

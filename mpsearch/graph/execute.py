@@ -19,6 +19,10 @@ from mpsearch.graph.trace import Traced, first_tensor
 
 Env = dict[Node, Any]
 """Values of the operations that have run and are still needed."""
+BRANCH = "branch"
+"""Stands beside the operands of a layer: what its residual branch adds."""
+Join = tuple[str, int]
+"""The layer that a residual branch goes by, and which argument of an addition the branch is."""
 Watch = Callable[[Site, tuple[Any, ...], Mapping[str, Any], Tensor, Env], Tensor]
 """Sees a site's arguments and output as it runs; what it returns takes the output's place."""
 
@@ -32,11 +36,14 @@ ANY_STRIDES: dict[Any, Any] = {
 class Program:
     """The operations of a captured graph in order, each value dropped after its last use.
 
-    Inputs go to the model's *device*, where its first parameter is; the model is never moved.
+    Inputs go to the model's *device*, where its first parameter is; the model is never moved. A
+    change of ``branch`` of the layer at a join is done to what the branch adds there.
     """
 
-    def __init__(self, traced: Traced, sites: Sequence[Site] = ()) -> None:
+    def __init__(self, traced: Traced, sites: Sequence[Site] = (),
+                 joins: Mapping[Node, Join] | None = None) -> None:
         self.traced = traced
+        self.joins = dict(joins or {})
         self.nodes: tuple[Node, ...] = tuple(traced.program.graph.nodes)
         self.position = {node: place for place, node in enumerate(self.nodes)}
         self.sites = {site.node: site for site in sites}
@@ -107,6 +114,12 @@ class Program:
         args = map_arg(node.args, lambda source: env[source])
         kwargs = map_arg(node.kwargs, lambda source: env[source])
         site = self.sites.get(node)
+        if node in self.joins:
+            layer, operand = self.joins[node]
+            change = changes.get(layer, {}).get(BRANCH)
+            if change is not None:
+                args = tuple(change(arg) if number == operand else arg
+                             for number, arg in enumerate(args))
         if site is None:
             target = ANY_STRIDES.get(node.target, node.target)
             return target(*args, **kwargs)

@@ -11,7 +11,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Kind, LayerSpec
 from mpsearch.graph import operations
 from mpsearch.graph.branches import Branch, find_branches, with_branches
-from mpsearch.graph.execute import Shapes
+from mpsearch.graph.execute import Join, Shapes
 from mpsearch.graph.groups import activation_groups, input_free
 from mpsearch.graph.narrowing import find_narrowing
 from mpsearch.graph.operations import Operation
@@ -55,6 +55,15 @@ class Layers:
                 if call.layer == layer:
                     return call
         raise BadInput(f"the model has no layer '{layer}': this is a policy for another model")
+
+    def branch(self, layer: str) -> Branch | None:
+        """The residual branch that *layer* is in, if it can be left out."""
+        return next((branch for branch in self.branches if layer in branch.layers), None)
+
+    @property
+    def joins(self) -> dict[Node, Join]:
+        """Where each branch is added, and the layer it goes by there: its first."""
+        return {branch.join: (branch.layers[0], branch.operand) for branch in self.branches}
 
 
 def find_layers(traced: Traced, shapes: Shapes) -> Layers:

@@ -11,6 +11,7 @@ from torch.fx import Node
 from mpsearch.backends.integer.rules import in_integers
 from mpsearch.backends.integer.runs import Ranges, Runs
 from mpsearch.backends.integer.site import IntegerSite, Run
+from mpsearch.backends.whole import require_whole
 from mpsearch.core.types import Scheme
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.execute import Program
@@ -58,8 +59,9 @@ class Integer:
 
         Raises:
             Unsupported: inputs in codes that no kernel multiplies, with the layer and the nearest
-                format there is one for.
+                format there is one for; or one that leaves out a part of its branch.
         """
+        require_whole(schemes, "the integer backend")
         made = Runs(fake=fake, ranges=ranges)
         sites = []
         decoded: dict[Node, Tensor] = {}
