@@ -45,7 +45,7 @@ class Scheme:
     @property
     def is_float(self) -> bool:
         """Whether nothing is quantized, and nothing taken out."""
-        return self.weight is self.input is self.other is self.keep is None
+        return all(each is None for each in (self.weight, self.input, self.other, self.keep))
 
     @property
     def skips(self) -> bool:

@@ -11,8 +11,8 @@ def size(space: SearchSpace) -> ScoreTable:
 
     Codes, scales, zero points and padding as `Format.stored_bits` counts them, and `float_bits` an
     element where the weight stays in float. A weight that several layers share counts once; a
-    matmul has none. Of a branch that is narrowed the rest counts, of a skipped one nothing. Biases and everything else the model stores are the same for every scheme and
-    not counted.
+    matmul has none. Of a narrowed branch the rest counts, of a skipped one nothing. Biases and
+    everything else the model stores are the same for every scheme and not counted.
     """
     owners = {layer.name: layer for layer in unique_weights(space.layers)}
     return ScoreTable(

@@ -111,15 +111,11 @@ class Program:
         return output[: args[0].shape[0]] if self.traced.batch else output
 
     def _call(self, env: Env, node: Node, changes: Changes, watch: Watch | None) -> Any:
-        args = map_arg(node.args, lambda source: env[source])
-        kwargs = map_arg(node.kwargs, lambda source: env[source])
+        args: Any = map_arg(node.args, lambda source: env[source])
+        kwargs: Any = map_arg(node.kwargs, lambda source: env[source])
         site = self.sites.get(node)
         if node in self.joins:
-            layer, operand = self.joins[node]
-            change = changes.get(layer, {}).get(BRANCH)
-            if change is not None:
-                args = tuple(change(arg) if number == operand else arg
-                             for number, arg in enumerate(args))
+            args = self._joined(node, args, changes)
         if site is None:
             target = ANY_STRIDES.get(node.target, node.target)
             return target(*args, **kwargs)
@@ -128,6 +124,13 @@ class Program:
         else:
             output = node.target(*args, **kwargs)  # type: ignore[operator]
         return watch(site, args, kwargs, output, env) if watch else output
+
+    def _joined(self, node: Node, args: tuple[Any, ...], changes: Changes) -> tuple[Any, ...]:
+        """The operands of an addition, with what a residual branch adds changed."""
+        layer, operand = self.joins[node]
+        change = changes.get(layer, {}).get(BRANCH)
+        return args if change is None else tuple(
+            change(arg) if number == operand else arg for number, arg in enumerate(args))
 
     @property
     def parameters(self) -> Mapping[Node, Tensor]:

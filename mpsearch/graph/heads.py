@@ -103,7 +103,7 @@ class _Heads:
             if node not in into or value.dim() < _FEWEST_DIMS or value.shape[_HEADS] != heads:
                 return None
             for head in range(heads):
-                for channel in value.select(_HEADS, head).unique().tolist():
+                for channel in set(value.select(_HEADS, head).flatten().tolist()):
                     if head_of.setdefault(channel, head) != head:
                         return None
         even = len(head_of) == shape[-1] and shape[-1] % heads == 0
@@ -134,9 +134,9 @@ class _Heads:
                            else self.shapes.counts.get(each, (None,))[0])
             move = ANY_STRIDES.get(node.target, node.target)
             return move(*args, **node.kwargs)
-        same = self.shapes.of(node) == self.shapes.of(source) and node.args[0] is source
+        same = bool(self.shapes.of(node) == self.shapes.of(source) and node.args[0] is source)
         if "_norm." in target:  # of one head's channels, not of all
-            same &= node.args[1] == [self._width()]
+            same = same and bool(node.args[1] == [self._width()])
         return value if target.startswith(_SCALING) and same else None
 
     def _width(self) -> int:

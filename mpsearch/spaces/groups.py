@@ -24,8 +24,8 @@ def make_groups(layers: Sequence[LayerSpec], settings: Mapping[str, Settings],
                 branches: Collection[str] = ()) -> tuple[Group, ...]:
     """Connected components of the layers under all ties, each with its common schemes.
 
-    *settings* and *schemes* are by layer name. Each of *branches* is decided on as one. Groups and the layers in them are in order of
-    execution, and a group is named after its first layer.
+    *settings* and *schemes* are by layer name. Each of *branches* is decided on as one. Groups and
+    the layers in them are in order of execution, and a group is named after its first layer.
 
     Raises:
         BadInput: tied layers have no scheme in common.

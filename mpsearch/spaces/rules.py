@@ -75,7 +75,8 @@ class Space:
 
         Comments, layout, the description and the place of the file do not change it.
         """
-        content: dict[str, Any] = {"name": self.name, "rules": [asdict(rule) for rule in self.rules]}
+        content: dict[str, Any] = {
+            "name": self.name, "rules": [asdict(rule) for rule in self.rules]}
         if self.subnets:  # a file without them keeps the digest it had before there were any
             content["subnets"] = [asdict(subnet) for subnet in self.subnets]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -77,7 +77,8 @@ def silent_subnets(space: Space, layers: Sequence[LayerSpec]) -> list[str]:
             if not any(fnmatchcase(branch, pattern) for branch in known):
                 close = get_close_matches(pattern, known, n=1)
                 hint = f" (closest: {close[0]})" if close else ""
-                found.append(f'subnet {subnet.number}: no residual branch matches "{pattern}"{hint}')
+                found.append(
+                    f'subnet {subnet.number}: no residual branch matches "{pattern}"{hint}')
     return found
 
 

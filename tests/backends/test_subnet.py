@@ -152,5 +152,5 @@ def test_a_policy_for_another_branch_or_size_is_refused(caught):
 @pytest.mark.parametrize("backend", [Integer(), Simulated(exact=True)])
 def test_backends_that_need_the_whole_network_say_so(caught, backend):
     schemes = {"fc1": Scheme(keep=kept(caught, "fc1", ()))}
-    with pytest.raises(Unsupported, match="layer 'fc1'.*use the simulated backend"):
+    with pytest.raises(Unsupported, match=r"layer 'fc1'.*use the simulated backend"):
         backend(caught.program, caught.fake, schemes, {})
