@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from mpsearch.core import io
+from mpsearch.core.errors import Unsupported
 from mpsearch.core.types import Evaluation, LayerSpec, Policy, Totals, unique_weights
 from mpsearch.cost.bops import bit_operations
 from mpsearch.cost.size import stored_bits
@@ -21,6 +22,7 @@ from mpsearch.steps.session import Session
 def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
          example: tuple[Tensor, ...] | None = None) -> Written:
     """Write the session's model under *policy* to *path*; see `mpsearch.pack`."""
+    _require_whole(policy)
     captured = session.captured_on(example)
     check_fits(policy, captured)
     found = captured.storable(session.loaded.module)
@@ -41,9 +43,20 @@ class Packing:
 def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[str],
                       backend: str, progress: ProgressBar) -> Packing:
     """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
+    _require_whole(policy)
     io.require_writable(path)
     evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
     return Packing(written=pack(policy, session, path), evaluation=evaluation)
+
+
+def _require_whole(policy: Policy) -> None:
+    """Refuse a policy that leaves parts of the network out: a file holds whole weights."""
+    for layer, scheme in policy.layers.items():
+        if scheme.keep is not None:
+            raise Unsupported(
+                f"layer '{layer}': a packed file holds whole weights, and this policy leaves out "
+                f"parts of '{scheme.keep.branch}' ({scheme.keep}): run it with the model, or "
+                "allocate one without [[subnet]]")
 
 
 def _recounted(policy: Policy, layers: tuple[LayerSpec, ...]) -> Totals:

@@ -18,34 +18,9 @@ FORMATS = [{}, {"weight": IntFormat(bits=3)},
            {"weight": IntFormat(bits=3, granularity="tensor"), "input": TOKEN}]
 
 
-class Block(nn.Module):
-    """Attention and an MLP, each added to a stream of 8 numbers; some of their units kept."""
-
-    def __init__(self, heads=4, hidden=12, mlp_norm=False):
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(8), nn.LayerNorm(8)
-        self.qkv, self.proj = nn.Linear(8, heads * 12), nn.Linear(heads * 4, 8)
-        self.fc1, self.fc2 = nn.Linear(8, hidden), nn.Linear(hidden, 8)
-        self.between = nn.LayerNorm(hidden) if mlp_norm else nn.Identity()
-        self.head = nn.Linear(8, 3)
-
-    def forward(self, x):
-        x = x + self.attend(self.norm1(x))
-        x = x + self.fc2(self.between(nn.functional.gelu(self.fc1(self.norm2(x)))))
-        return self.head(x.mean(1))
-
-    def attend(self, x):
-        n, tokens, _ = x.shape
-        qkv = self.qkv(x).reshape(n, tokens, 3, self.heads, 4).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind(0)
-        y = nn.functional.scaled_dot_product_attention(q, k, v)
-        return self.proj(y.transpose(1, 2).reshape(n, tokens, self.heads * 4))
-
-
-def smaller(block, heads, hidden):
+def smaller(models, block, heads, hidden):
     """The network with these heads and hidden units alone."""
-    made = Block(len(heads), len(hidden)).eval().requires_grad_(False)
+    made = models.PreNorm(len(heads), len(hidden)).eval().requires_grad_(False)
     made.load_state_dict({
         name: value for name, value in block.state_dict().items()
         if not name.startswith(("qkv", "proj", "fc"))}, strict=False)
@@ -64,7 +39,7 @@ def smaller(block, heads, hidden):
 @pytest.fixture(scope="module")
 def caught(models):
     torch.manual_seed(0)
-    return models.catch(Block(), (torch.randn(3, 5, 8),))
+    return models.catch(models.PreNorm(), (torch.randn(3, 5, 8),))
 
 
 def branches(caught):
@@ -94,9 +69,10 @@ def test_the_branches_of_a_block_are_found_with_their_units(caught):
 @pytest.mark.parametrize("formats", FORMATS)
 def test_kept_units_compute_what_the_smaller_network_does(caught, models, formats):
     inputs = torch.randn(4, 5, 8)
-    small = models.catch(smaller(caught.module, (0, 2, 3), (1, 2, 3, 5, 7, 8, 10, 11)), (inputs,))
+    hidden = (1, 2, 3, 5, 7, 8, 10, 11)
+    small = models.catch(smaller(models, caught.module, (0, 2, 3), hidden), (inputs,))
     keeps = {name: kept(caught, name, (0, 2, 3)) for name in ("qkv", "proj")} | {
-        name: kept(caught, name, (1, 2, 3, 5, 7, 8, 10, 11)) for name in ("fc1", "fc2")}
+        name: kept(caught, name, hidden) for name in ("fc1", "fc2")}
     expected = run(small, {name: Scheme(**formats) for name in keeps}, inputs)
     found = run(caught, {name: Scheme(**formats, keep=keep) for name, keep in keeps.items()},
                 inputs)
@@ -137,7 +113,7 @@ def test_heads_are_found_only_where_they_can_be_told_apart(models, name, units):
 
 
 def test_hidden_units_that_a_norm_mixes_stay(models):
-    caught = models.catch(Block(mlp_norm=True), (torch.randn(3, 5, 8),))
+    caught = models.catch(models.PreNorm(mlp_norm=True), (torch.randn(3, 5, 8),))
     assert [branch.narrowing is None for branch in caught.layers.branches] == [False, True]
 
 
