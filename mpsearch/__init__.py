@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         pareto,
         profile,
         run_packed,
+        search_supernet,
         unpack,
     )
     from mpsearch.core.budget import Budget
@@ -44,14 +45,15 @@ _PLACES = {
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "profile": "api", "run_packed": "api", "unpack": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api",
+    "search_supernet": "api", "unpack": "api",
 }
 
 __all__ = [
     "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
     "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace",
     "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
-    "pack", "pareto", "profile", "run_packed", "unpack",
+    "pack", "pareto", "profile", "run_packed", "search_supernet", "unpack",
 ]
 
 

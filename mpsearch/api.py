@@ -25,6 +25,7 @@ from mpsearch.steps.request import (
     require_policies,
 )
 from mpsearch.steps.session import OBJECT, Session, open_session
+from mpsearch.steps.supernet import DEFAULT_MOST
 from mpsearch.workspace import DEFAULT, Workspace
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from mpsearch.steps.fronts import FrontPlan
     from mpsearch.steps.pack import Packing
     from mpsearch.steps.profile import Profile, ProfilePlan
+    from mpsearch.steps.supernet import Supernet, SupernetResult
     from mpsearch.steps.tolerance import Wanted
     from mpsearch.steps.unpack import PackedRun
     from mpsearch.steps.verify import Verification
@@ -172,6 +174,31 @@ def _verified(session: Session, allocation: allocating.Allocation, progress: Pro
         allocation=allocation, verification=verification,
         front=front_of(session, curve, verification),
         surface=surface_of(allocation, session.request.model))
+
+
+def search_supernet(supernet: Supernet, budget: str | Iterable[str], *, most: int = DEFAULT_MOST,
+                    estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp",
+                    device: str | None = None, workspace: str = DEFAULT,
+                    progress: ProgressBar = silent, **options: Any) -> SupernetResult:
+    """The network of *supernet*, and the policy for it, that lose least within *budget*.
+
+    *supernet* has two methods: ``choices()`` gives the options of every choice by its name, the
+    first of each that of the whole network; ``with_choices({name: option})`` makes a network. At
+    most *most* networks are tried. *budget* is as for `allocate`, but not in bits a weight;
+    *options* are those of `measure`.
+
+    Raises:
+        BadInput: anything about the supernet, the budget or the data that cannot be used.
+        Infeasible: no network that was tried meets the budget.
+    """
+    from mpsearch.steps.supernet import SupernetPlan, search
+
+    budgets = [Budget.parse(text) for text in ([budget] if isinstance(budget, str) else budget)]
+    require_budgets(budgets)
+    plugins.require("allocator", allocator)
+    plan = SupernetPlan(budgets=tuple(budgets), allocator=allocator, device=device, most=most,
+                        estimator=plugins.canonical("estimator", estimator))
+    return search(supernet, plan, workspace, options, progress)
 
 
 def profile(model: str | nn.Module | None = None, *, plan: ProfilePlan | None = None,
@@ -366,4 +393,4 @@ def __getattr__(name: str) -> Any:
 
 __all__ = ["FrontPlan", "ProfilePlan", "Request", "Result", "allocate", "apply", "evaluate",
            "evaluate_and_pack", "import_device", "measure", "pack", "pareto", "profile",
-           "run_packed", "unpack"]
+           "run_packed", "search_supernet", "unpack"]
