@@ -59,7 +59,7 @@ def parse_space(data: dict[str, Any], *, source: str) -> Space:
     place = Place(source=source)
     check_keys(data, ("name", "description", "rule", "subnet"), place)
     tables = data.get("rule", [])
-    if not isinstance(tables, list) or not tables:
+    if not isinstance(tables, list) or not (tables or data.get("subnet")):
         raise place.at("rule").error("a search space needs at least one [[rule]] table")
     return Space(
         name=text(data.get("name", Path(source).stem), place.at("name")),

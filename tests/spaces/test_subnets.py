@@ -41,6 +41,12 @@ def test_without_subnets_nothing_changes(offered):
     assert notes == ()
 
 
+def test_without_rules_only_parts_are_left_out(offered):
+    found, _, _ = offered("[[subnet]]\nskip = true\nmlp = 0.5\n", "")
+    assert found == {"stem": ["float"], "qkv": ["skip", "float"], "conv": ["skip", "float"],
+                     "fc1": ["skip", "float keep 3/6", "float"]}
+
+
 def test_a_branch_is_one_group_with_every_width_at_every_size(offered):
     found, space, _ = offered("[[subnet]]\nskip = true\nheads = [0.5, 1.0]\nmlp = [0.2, 0.5]\n")
     assert list(found) == ["stem", "qkv", "fc1", "conv"]
