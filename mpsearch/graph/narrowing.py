@@ -28,6 +28,9 @@ def find_narrowing(traced: Traced, shapes: Shapes, sites: Sequence[Site], branch
     attention whose heads come together in one linear layer.
     """
     own = [site for site in sites if site.node.name in branch.inside]
+    parameters = [call.parameter for site in own for call in site.calls if call.parameter]
+    if len(set(parameters)) < len(parameters):
+        return None  # a weight that is used twice would have to shrink in two ways
     if any(len(shape) != _MATRIX for layer in branch.layers
            if (shape := specs[layer].weight_shape) is not None):
         return None

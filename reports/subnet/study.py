@@ -1,11 +1,15 @@
 """Do skipped blocks, heads and hidden units pay beside bits, at the same bytes?
 
-    python reports/subnet/study.py --weights vit_tiny_patch16_224.safetensors --data imagenet_sample
+    python reports/subnet/study.py
+    python reports/subnet/study.py --model vit_tiny_patch16_224 \
+        --weights vit_tiny_patch16_224.safetensors --data imagenet_sample \
+        --calibration-samples 32 --evaluation-samples 192
 
+The first is the embedded network on its digits.
 Three spaces with the same widths: every layer by itself, one width for each residual branch, and
 the same with sub-networks. Scores come from the calibration split, every number in the table from
-the evaluation split. Writes results.json and table.md beside this file. Interrupted, it goes on
-where it stopped.
+the evaluation split. Writes results_MODEL.json and table_MODEL.md beside this file. Interrupted,
+it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from mpsearch.steps.compare import compare
 from mpsearch.steps.measure import measure
 from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.progress import bar
+from mpsearch.steps.request import DEFAULT_MODEL
 from mpsearch.steps.session import open_session
 from mpsearch.workspace import Workspace
 
@@ -33,11 +38,11 @@ ESTIMATOR = "kl_probe"
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="vit_tiny_patch16_224")
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--calibration-samples", type=int, default=32)
-    parser.add_argument("--evaluation-samples", type=int, default=192)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--weights")
+    parser.add_argument("--data")
+    parser.add_argument("--calibration-samples", type=int, default=128)
+    parser.add_argument("--evaluation-samples", type=int, default=512)
     parser.add_argument("--workspace", default=".mpsearch")
     return parser.parse_args()
 
@@ -58,9 +63,10 @@ def main():
     document = {"model": args.model, "estimator": ESTIMATOR,
                 "calibration_samples": args.calibration_samples,
                 "evaluation_samples": rows[0]["samples"], "rows": rows}
-    write(HERE / "results.json", (json.dumps(document, indent=1) + "\n").encode())
-    write(HERE / "table.md", table(rows).encode())
-    print((HERE / "table.md").read_text())
+    name = "digits" if args.model == DEFAULT_MODEL else args.model
+    write(HERE / f"results_{name}.json", (json.dumps(document, indent=1) + "\n").encode())
+    write(HERE / f"table_{name}.md", table(rows).encode())
+    print(table(rows))
 
 
 def answers(args, space):

@@ -112,6 +112,19 @@ def test_heads_are_found_only_where_they_can_be_told_apart(models, name, units):
     assert found == ([] if units is ... else [units])
 
 
+def test_units_of_a_weight_that_is_used_twice_stay(models):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head(x + self.inner(torch.relu(self.inner(x))))
+
+    (branch,) = models.catch(Twice(), (torch.randn(3, 8),)).layers.branches
+    assert (branch.layers, branch.narrowing) == (("inner",), None)
+
+
 def test_hidden_units_that_a_norm_mixes_stay(models):
     caught = models.catch(models.PreNorm(mlp_norm=True), (torch.randn(3, 5, 8),))
     assert [branch.narrowing is None for branch in caught.layers.branches] == [False, True]
