@@ -43,7 +43,7 @@ class FakeQuantizer:
         if own.keep is not None and own.keep.skips:
             first = branch_of(self.layers, layer, own.keep).layers[0]
             return {BRANCH: torch.zeros_like} if layer == first else {}
-        cut = self._cut(layer, own)
+        cut = self.cut(layer, own)
         made: dict[str, Change] = {}
         if with_weight and (own.weight is not None or cut is not None):
             made["weight"] = self._weight(layer, own.weight, cut)
@@ -55,12 +55,13 @@ class FakeQuantizer:
 
     def stored(self, layer: str, scheme: Scheme) -> tuple[Node, Tensor] | None:
         """The parameter's node and its value under *scheme*; None where that leaves it alone."""
-        cut = self._cut(layer, scheme)
+        cut = self.cut(layer, scheme)
         if scheme.skips or (scheme.weight is None and cut is None):
             return None
         return self.weights.fake_as_stored(layer, scheme.weight, cut)
 
-    def _cut(self, layer: str, scheme: Scheme) -> Cut | None:
+    def cut(self, layer: str, scheme: Scheme) -> Cut | None:
+        """What *scheme* leaves of the weight of *layer*; None where that is all of it."""
         keep = scheme.keep
         return None if keep is None else cut_of(branch_of(self.layers, layer, keep), layer, keep)
 

@@ -89,8 +89,14 @@ class Weights:
         call = self._calls[layer]
         return weight_rows(self._stored(call), call.summed)
 
-    def encode(self, layer: str, fmt: Format) -> tuple[Tensor, Params]:
-        """Codes and parameters of *layer*'s weight in *fmt*, output channels first."""
+    def encode(self, layer: str, fmt: Format,
+               cut: Cut | None = None) -> tuple[Tensor, Params]:
+        """Codes and parameters of *layer*'s weight in *fmt*, output channels first.
+
+        Of a *cut* weight those of the part that stays.
+        """
+        if cut is not None:
+            return self._coded_part(layer, cut.part(self.rows(layer)), fmt, cut)
         return self._encoded(layer, self.rows(layer), fmt), self._params(layer, fmt)
 
     def _changed(self, layer: str, rows: Tensor, fmt: Format | None, cut: Cut | None) -> Tensor:
@@ -102,13 +108,17 @@ class Weights:
     @torch.no_grad()
     def _part(self, layer: str, part: Tensor, fmt: Format, cut: Cut) -> Tensor:
         """What stays of a cut weight, after a round trip through *fmt* by itself."""
+        codes, params = self._coded_part(layer, part, fmt, cut)
+        return quantizer_of(fmt).decode(codes, params, fmt, dtype=part.dtype, shape=part.shape)
+
+    @torch.no_grad()
+    def _coded_part(self, layer: str, part: Tensor, fmt: Format,
+                    cut: Cut) -> tuple[Tensor, Params]:
         quantizer, key = quantizer_of(fmt), (self._node(layer), fmt, cut)
         if key not in self._narrow:
             with threads_for(elements=part.numel()):
                 self._narrow[key] = quantizer.fit(part, [fmt])[0]
-        params = self._narrow[key]
-        return quantizer.decode(quantizer.encode(part, params, fmt), params, fmt,
-                                dtype=part.dtype, shape=part.shape)
+        return quantizer.encode(part, self._narrow[key], fmt), self._narrow[key]
 
     def _round_trip(self, layer: str, rows: Tensor, fmt: Format) -> Tensor:
         params, quantizer = self._params(layer, fmt), quantizer_of(fmt)

@@ -1,10 +1,13 @@
 """A policy that skips or narrows branches computes what the smaller network does."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from mpsearch.backends.integer.backend import Integer
+from mpsearch.backends.integer_only.backend import IntegerOnly
 from mpsearch.backends.simulated import Simulated
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.formats import IntFormat
@@ -81,6 +84,22 @@ def test_kept_units_compute_what_the_smaller_network_does(caught, models, format
     assert not torch.allclose(found, whole, atol=1e-3)
 
 
+@pytest.mark.parametrize("formats", FORMATS[1:])
+def test_integers_of_kept_units_are_those_of_the_smaller_network(caught, models, formats):
+    inputs, hidden = torch.randn(4, 5, 8), (0, 1, 2, 5, 8, 9, 10, 11)
+    small = models.catch(smaller(models, caught.module, (1, 2), hidden), (inputs,))
+    keeps = {name: kept(caught, name, (1, 2)) for name in ("qkv", "proj")} | {
+        name: kept(caught, name, hidden) for name in ("fc1", "fc2")}
+    expected = Integer()(small.program, small.fake, {
+        name: Scheme(**formats) for name in keeps}, {})
+    found = Integer()(caught.program, caught.fake, {
+        name: Scheme(**formats, keep=keep) for name, keep in keeps.items()}, {})
+    assert found.in_integers == expected.in_integers
+    assert len(found.in_integers) == (4 if "input" in formats else 0)
+    same = torch.equal if "input" in formats else partial(torch.allclose, atol=1e-6)
+    assert same(found(inputs), expected(inputs))
+
+
 @pytest.mark.parametrize("layers", [("qkv", "proj"), ("fc1", "fc2")])
 def test_a_skipped_branch_adds_nothing(caught, layers):
     inputs = torch.randn(4, 5, 8)
@@ -91,6 +110,8 @@ def test_a_skipped_branch_adds_nothing(caught, layers):
     if "fc1" not in layers:
         x = x + module.fc2(nn.functional.gelu(module.fc1(module.norm2(x))))
     assert torch.allclose(run(caught, scheme, inputs), module.head(x.mean(1)), atol=1e-6)
+    integers = Integer()(caught.program, caught.fake, scheme, {})
+    assert torch.equal(integers(inputs), run(caught, scheme, inputs))
 
 
 def test_a_branch_that_ends_in_a_norm_is_skipped_with_its_offset(models):
@@ -138,7 +159,7 @@ def test_a_policy_for_another_branch_or_size_is_refused(caught):
         run(caught, {"fc1": Scheme(keep=Keep.of(name, 8, (1,)))}, torch.randn(2, 5, 8))
 
 
-@pytest.mark.parametrize("backend", [Integer(), Simulated(exact=True)])
+@pytest.mark.parametrize("backend", [IntegerOnly(), Simulated(exact=True)])
 def test_backends_that_need_the_whole_network_say_so(caught, backend):
     schemes = {"fc1": Scheme(keep=kept(caught, "fc1", ()))}
     with pytest.raises(Unsupported, match=r"layer 'fc1'.*use the simulated backend"):

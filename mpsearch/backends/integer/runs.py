@@ -11,12 +11,14 @@ from mpsearch.backends.integer.codes import Coder
 from mpsearch.backends.integer.conv import IntConv, groups_of
 from mpsearch.backends.integer.linear import IntLinear
 from mpsearch.backends.integer.matmul import Added, IntMatmul
+from mpsearch.backends.integer.narrowed import Narrowed
 from mpsearch.backends.integer.rules import whole
 from mpsearch.backends.integer.site import Run
 from mpsearch.backends.integer.weights import packed_filters, packed_weight
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.fakequant.cut import Cut
 from mpsearch.graph.sites import Call, Site
 from mpsearch.kernels import PackedFilters, PackedWeight
 
@@ -49,7 +51,11 @@ class Runs:
         coder = self._coder(call, "input", scheme)
         if call.operation.kind == "conv":
             return IntConv.of(site, self._filters(site, call, scheme), coder)
-        return IntLinear.of(site, self._weight(call, scheme), coder)
+        cut = self.fake.cut(call.layer, scheme)
+        run = IntLinear.of(site, self._weight(call, scheme, cut), coder)
+        if cut is None:
+            return run
+        return Narrowed(run=run, cut=cut, outputs=len(self.fake.weights.rows(call.layer)))
 
     def product(self, call: Call, scheme: Scheme) -> IntMatmul:
         """The product of the two activations of *call*."""
@@ -62,11 +68,11 @@ class Runs:
         static = self.ranges.get(call.layer, {}).get(operand) if fmt.calibrated else None
         return Coder(fmt=fmt, static=static, where=f"the {operand} of layer '{call.layer}'")
 
-    def _weight(self, call: Call, scheme: Scheme) -> PackedWeight:
+    def _weight(self, call: Call, scheme: Scheme, cut: Cut | None) -> PackedWeight:
         assert whole(scheme.weight)  # noqa: S101 - it was checked
         key = call.layer, scheme.weight, call.path
         if key not in self._weights:
-            self._weights[key] = packed_weight(self.fake, call, scheme.weight)
+            self._weights[key] = packed_weight(self.fake, call, scheme.weight, cut)
         return self._weights[key]
 
     def _filters(self, site: Site, call: Call, scheme: Scheme) -> PackedFilters:

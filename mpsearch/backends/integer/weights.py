@@ -10,6 +10,7 @@ from torch import Tensor
 from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import IntFormat
 from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.fakequant.cut import Cut
 from mpsearch.graph.orientation import changed_rows, viewed
 from mpsearch.graph.sites import Call
 from mpsearch.kernels import PackedFilters, PackedWeight
@@ -19,17 +20,18 @@ _MATRIX, _LINE = 2, 3
 """Dimensions of a weight, and of the filters of a convolution along a line."""
 
 
-def packed_weight(fake: FakeQuantizer, call: Call, fmt: IntFormat) -> PackedWeight:
-    """The weight of *call* in *fmt*, outputs first.
+def packed_weight(fake: FakeQuantizer, call: Call, fmt: IntFormat,
+                  cut: Cut | None = None) -> PackedWeight:
+    """The weight of *call* in *fmt*, outputs first, or what *cut* leaves of it.
 
     Raises:
         Unsupported: what shares a scale in the stored weight is no run of the operation's inputs.
     """
-    codes, params = fake.weights.encode(call.layer, fmt)
+    codes, params = fake.weights.encode(call.layer, fmt, cut)
     layout = layout_of(codes.shape, fmt)
     scale, zero = (layout.from_slices(each.expand(-1, layout.to_slices(codes).shape[1]))
                    for each in (params.scale, params.zero_point))
-    turned = _turner(fake.weights.stored(call.layer), call)
+    turned = _turner(fake.weights.stored(call.layer), call) if cut is None else _as_it_is
     runs = layout.group or codes[0].numel()
     return PackedWeight.of(
         turned(codes), _of_runs(turned(scale), runs, call.layer),
@@ -50,6 +52,11 @@ def packed_filters(fake: FakeQuantizer, call: Call, fmt: IntFormat, groups: int)
     planes = codes.unsqueeze(-2) if codes.dim() == _LINE else codes
     return PackedFilters.of(planes, params.scale, params.zero_point, bits=fmt.bits,
                             first=fmt.code_range[0], group=fmt.group_size, groups=groups)
+
+
+def _as_it_is(rows: Tensor) -> Tensor:
+    """A matrix with its outputs first, which is all that is ever cut."""
+    return rows
 
 
 def _turner(parameter: Tensor, call: Call) -> Callable[[Tensor], Tensor]:
