@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ProfilePlan,
         Request,
         Result,
+        SearchPlan,
         allocate,
         apply,
         evaluate,
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
         pareto,
         profile,
         run_packed,
+        search,
+        search_front,
         search_supernet,
+        speed,
         unpack,
     )
     from mpsearch.core.budget import Budget
@@ -45,15 +49,19 @@ _PLACES = {
     "Scheme": "core.types", "ScoreTable": "core.types", "SearchSpace": "core.types",
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
-    "pareto": "api", "profile": "api", "run_packed": "api",
-    "search_supernet": "api", "unpack": "api",
+    "pareto": "api", "profile": "api", "run_packed": "api", "search": "api",
+    "search_front": "api", "search_supernet": "api",
+    "SearchPlan": "api", "speed": "api",
+    "unpack": "api",
 }
 
 __all__ = [
     "BadInput", "Budget", "Evaluation", "FrontPlan", "Infeasible", "IntFormat", "MpsearchError",
-    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchSpace",
+    "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchPlan",
+    "SearchSpace",
     "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
-    "pack", "pareto", "profile", "run_packed", "search_supernet", "unpack",
+    "pack", "pareto", "profile", "run_packed", "search", "search_front", "search_supernet",
+    "speed", "unpack",
 ]
 
 

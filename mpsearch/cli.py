@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -17,69 +16,36 @@ from mpsearch.core.errors import MpsearchError
 from mpsearch.core.io import require_writable
 from mpsearch.core.version import version_of
 from mpsearch.plugins import BUILTIN, listed
+from mpsearch.shell.options import (
+    ALLOCATOR,
+    BATCH_SIZE,
+    CALIBRATION,
+    DATA,
+    DEVICE,
+    ESTIMATOR,
+    EVALUATION,
+    JOBS,
+    JSON,
+    MEMORY,
+    MODEL,
+    MODEL_IS,
+    PATH,
+    SEED,
+    SPACE,
+    WEIGHTS,
+    WORKSPACE,
+    budgets,
+    options,
+    output,
+)
 from mpsearch.steps.request import (
     DEFAULT_ESTIMATOR,
     DEFAULT_MODEL,
     DEFAULT_POLICIES,
-    DEFAULT_SPACE,
 )
-from mpsearch.workspace import DEFAULT
+from mpsearch.steps.search_plan import SAMPLERS, SearchPlan
 
 _INTERRUPTED = 130  # what a shell makes of Ctrl-C
-_PATH = click.Path(path_type=Path)
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-_MODEL = "timm name, package.module:function or file.py:function; by default the "
-MODEL = click.option("--model", "-m", help=f"{_MODEL}embedded digits model ({DEFAULT_MODEL}).")
-WEIGHTS = click.option(
-    "--weights", help="Weights of the model: .safetensors or .pth, read without running pickled "
-    "code.")
-DATA = click.option(
-    "--data", "-d", help="Image folder, CSV of file,label[,split], .npz, or "
-    "package.module:function yielding batches.")
-SPACE = click.option("--space", default=DEFAULT_SPACE,
-                     help="Search space: a shipped name or a TOML file.")
-ESTIMATOR = click.option("--estimator", default=DEFAULT_ESTIMATOR,
-                         help=f"Sensitivity estimator: {', '.join(BUILTIN['estimator'])}.")
-ALLOCATOR = click.option("--allocator", default="ilp",
-                         help=f"Allocator: {', '.join(BUILTIN['allocator'])}.")
-CALIBRATION = click.option("--calibration-samples", default=128,
-                           help="Samples that estimators and activation ranges see.")
-EVALUATION = click.option("--evaluation-samples", default=512,
-                          help="Held-out samples that policies are measured on.")
-BATCH_SIZE = click.option("--batch-size", default=32, help="Samples a batch.")
-SEED = click.option("--seed", default=0, help="Seed of everything that is drawn.")
-MEMORY = click.option("--memory", default="2GiB",
-                      help="Activations that an estimator may hold at a time, as 2GiB.",
-                      callback=lambda _context, _option, text: shell.parse_bytes(text))
-DEVICE = click.option(
-    "--device", metavar="NAME", help="Device that a latency counts on: a table that profile made "
-    "or imported (host by default), or a shipped profile such as zen5, h200; with batch and "
-    "threads as host(batch=8,threads=2).")
-JOBS = click.option("--jobs", "-j", default=1,
-                    help="Processes that score layers side by side; each loads the model.")
-WORKSPACE = click.option("--workspace", default=DEFAULT, metavar="PATH",
-                         help="Folder of measured products.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-
-
-def output(default: str) -> Option:
-    """The file to write."""
-    return click.option("--output", "-o", type=_PATH, default=Path(default), help="File to write.")
-
-
-def budgets(text: str) -> Option:
-    """Any number of budgets."""
-    return click.option("--budget", "-b", multiple=True, metavar="BUDGET", help=text)
-
-
-def options(*given: Option) -> Option:
-    """All of *given*, in the order in which help lists them."""
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(given):
-            command = option(command)
-        return command
-    return add
 
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -168,13 +134,15 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
                  help="Threads; repeat for several."),
     click.option("--rounds", default=8, help="Rounds of short slices, of which the shortest "
                  "counts."),
-    click.option("--export", type=_PATH, metavar="FILE.csv", help="Write the table as CSV."),
-    click.option("--import", "imported", type=_PATH, metavar="FILE.csv",
+    click.option("--again", is_flag=True, help="Time once more what was timed before, as on a busy "
+                 "machine; the shorter times count."),
+    click.option("--export", type=PATH, metavar="FILE.csv", help="Write the table as CSV."),
+    click.option("--import", "imported", type=PATH, metavar="FILE.csv",
                  help="Read a table instead of timing anything."),
     CALIBRATION, BATCH_SIZE, SEED, WORKSPACE, JSON)
 def profile(*, model: str | None, provider: str, device: str | None, batches: tuple[int, ...],
-            threads: tuple[int, ...], rounds: int, export: Path | None, imported: Path | None,
-            as_json: bool, **asked: Any) -> None:
+            threads: tuple[int, ...], rounds: int, again: bool, export: Path | None,
+            imported: Path | None, as_json: bool, **asked: Any) -> None:
     """Time every layer under every scheme, for budgets in milliseconds.
 
     The rest of the graph (norms, activation functions, data movement) is timed too. What this
@@ -189,7 +157,7 @@ def profile(*, model: str | None, provider: str, device: str | None, batches: tu
         table = api.import_device(str(imported), device, workspace=asked["workspace"])
         shell.answer(*shell.imported(table, export, as_json=as_json))
         return
-    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds)
+    plan = api.ProfilePlan.of(provider, device, batches, threads, rounds, again=again)
     found = api.profile(model or DEFAULT_MODEL, plan=plan, progress=bar, **asked)
     shell.notes(found.record.notes)
     shell.answer(*shell.profiled(found, export, as_json=as_json))
@@ -230,20 +198,73 @@ def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int
 
 @app.command()
 @options(
-    click.option("--policy", "-p", type=_PATH, help="Policy file."),
-    click.option("--save", type=_PATH, metavar="FILE", help="Write the model under the policy to "
+    budgets("4.5bpw, 3.2MiB, 5GBOPs, 8ms, 3mJ, 2MiB-activations; repeat for several."), DEVICE,
+    click.option("--front", is_flag=True, help="Search for a front instead of within a budget."),
+    click.option("--objective", multiple=True, metavar="NAME", default=["loss", "size"],
+                 help="Of a front: loss or accuracy, and size, bops or latency; repeat."),
+    click.option("--trials", "-n", default=300, help="Trials in all, of all workers together."),
+    click.option("--search-samples", "samples", default=256,
+                 help="Samples that decide; none of those that scores are made of, if there are "
+                 "enough."),
+    click.option("--sampler", default="loop", help=f"What proposes: {', '.join(SAMPLERS)}."),
+    click.option("--race/--no-race", default=True,
+                 help="End a trial early where it is behind the best one beyond noise."),
+    click.option("--storage", metavar="STORAGE", help="Where trials are kept: memory, "
+                 "journal:PATH, sqlite:///PATH, a database's URL, or grpc://host:port. By default "
+                 "a journal in the workspace. The same command run again joins in."),
+    click.option("--study", metavar="NAME", help="Name of the study; by default one that says what "
+                 "it is about."),
+    click.option("--verify/--no-verify", default=True,
+                 help="Compare with what the search began with on held-out data."),
+    MODEL, WEIGHTS, DATA, SPACE, ESTIMATOR, CALIBRATION, EVALUATION, BATCH_SIZE, SEED, MEMORY, JOBS,
+    WORKSPACE, output("policy.json"), JSON)
+def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, model: str | None,
+           jobs: int, output: Path, as_json: bool, **asked: Any) -> None:
+    """Search on the measured model for a better policy.
+
+    Begins with the allocated policy and every uniform one within the budget, and proposes more
+    through the allocator. An interrupted search goes on where it stopped.
+    """
+    from mpsearch import api
+    from mpsearch.steps.progress import bar
+
+    require_writable(output)
+    plan = SearchPlan(**{name: asked.pop(name) for name in (
+        "trials", "samples", "sampler", "race", "storage", "study")})
+    model = model or DEFAULT_MODEL
+    with shell.workers(jobs):
+        if front:
+            asked.pop("verify")
+            shell.require_no_budget(budget)
+            points = api.search_front(objective, model, plan=plan,
+                                           progress=bar, **asked)
+            interrupted = shell.answer_front(points, output, as_json=as_json)
+        else:
+            found = api.search(budget, model, plan=plan, progress=bar, **asked)
+            interrupted = shell.answer_search(found, output, as_json=as_json)
+    if interrupted:
+        sys.exit(_INTERRUPTED)
+
+
+@app.command()
+@options(
+    click.option("--policy", "-p", type=PATH, help="Policy file."),
+    click.option("--save", type=PATH, metavar="FILE", help="Write the model under the policy to "
                  "one .safetensors file as well."),
-    click.option("--packed", type=_PATH, metavar="FILE", help="Instead of --policy: a file that "
+    click.option("--packed", type=PATH, metavar="FILE", help="Instead of --policy: a file that "
                  "--save wrote. No float weights are read; --model names the architecture."),
-    click.option("--model", "-m", help=f"{_MODEL}policy's own."), WEIGHTS, DATA,
+    click.option("--model", "-m", help=f"{MODEL_IS}policy's own."), WEIGHTS, DATA,
     click.option("--backend", default="simulated",
                  help=f"Backend to run the policy on: {', '.join(BUILTIN['backend'])}."),
     click.option("--evaluation-samples", type=int,
                  help="Held-out samples; by default as many as the policy was measured on."),
-    click.option("--batch-size", type=int, help="Samples a batch."), WORKSPACE, JSON)
+    click.option("--batch-size", type=int, help="Samples a batch."),
+    click.option("--timing", type=float, default=2.0, metavar="SECONDS",
+                 help="How long to time the policy beside the float model; 0 for not at all."),
+    WORKSPACE, JSON)
 def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: str | None,
         backend: str, as_json: bool, **asked: Any) -> None:
-    """Apply a policy to its model and evaluate it.
+    """Apply a policy to its model, evaluate it, and time it beside the float model.
 
     Model, weights and data are those the policy was made with, where none are given. With --packed
     the policy and all numbers come from one file, and the data from --data.
@@ -267,15 +288,15 @@ def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: s
         shell.answer(shell.packing_data(done, backend, save), as_json,
                      shell.packing_tables(done, save))
         return
-    evaluation = api.evaluate(loaded, model, **asked)
-    shell.answer(shell.evaluation_data(loaded, evaluation, backend), as_json,
-                 shell.evaluation_tables(loaded, evaluation))
+    timed = api.evaluate_and_time(loaded, model, **asked)
+    shell.answer(shell.timed_data(loaded, timed, backend), as_json,
+                 shell.timed_tables(loaded, timed))
 
 
 @app.command()
-@click.argument("policy", type=_PATH)
+@click.argument("policy", type=PATH)
 @options(
-    click.option("--against", type=_PATH, help="Another policy: show the layers that differ."),
+    click.option("--against", type=PATH, help="Another policy: show the layers that differ."),
     click.option("--why", metavar="LAYER=SCHEME",
                  help="What it would cost to pin this layer to this scheme, as head=W8."),
     WORKSPACE, JSON)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.fx import Node
 
 from mpsearch.backends.exact.site import exactly
 from mpsearch.backends.whole import require_whole
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.graph.checkpoints import Kept, run_kept
 from mpsearch.graph.execute import Program
 from mpsearch.graph.operations import Change
 
@@ -34,8 +36,16 @@ class SimulatedModule(nn.Module):
 
     def forward(self, *args: Tensor) -> Tensor:
         """The output under the policy."""
-        stored = {node: self.get_buffer(name) for name, (_, node) in self._buffer_of.items()}
-        return self._program.run(args, self._changes, stored=stored)
+        return self._program.run(args, self._changes, stored=self._stored())
+
+    def forward_kept(self, args: tuple[Tensor, ...], places: Sequence[int],
+                     known: Kept) -> tuple[Tensor, Kept]:
+        """The output, and values at *places*; begun at the last place that is *known*."""
+        return run_kept(self._program, args, self._changes, self._stored(), places=places,
+                        known=known)
+
+    def _stored(self) -> dict[Node, Tensor]:
+        return {node: self.get_buffer(name) for name, (_, node) in self._buffer_of.items()}
 
     def quantized_weights(self) -> dict[str, Tensor]:
         """The dequantized weight of every quantized layer, as the model stores it."""

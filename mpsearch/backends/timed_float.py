@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mpsearch.backends.timing import Offer, Place, float_offer
+from torch import nn
+
+from mpsearch.backends.simulated import SimulatedModule
 from mpsearch.core.errors import Unsupported
-from mpsearch.core.types import Scheme
+from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.core.version import version_of
+from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.graph.execute import Program
+from mpsearch.graph.sites import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +31,22 @@ class FloatTimes:
         return False
 
     def versions(self) -> Mapping[str, str]:
-        """The tensor library's."""
-        return {"torch": version_of("torch")}
+        """The tensor library's, and that of what runs the graph."""
+        return {name: version_of(name) for name in ("mpsearch", "torch")}
 
-    def offer(self, place: Place, scheme: Scheme) -> Offer:
-        """The operation in float.
+    def runs(self, call: Call, scheme: Scheme) -> Scheme:
+        """Float.
 
         Raises:
             Unsupported: a scheme that quantizes something.
         """
+        del call
         if not scheme.is_float:
             raise Unsupported(f"the float model runs nothing at {scheme}")
-        return float_offer(place)
+        return scheme
+
+    def module(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
+               ranges: Mapping[str, Mapping[str, StaticRange]]) -> nn.Module:
+        """The captured model."""
+        del fake, schemes, ranges
+        return SimulatedModule(program, {}, {})

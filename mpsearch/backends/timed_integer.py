@@ -1,20 +1,20 @@
-"""The integer backend's layers, offered for timing."""
+"""The integer backend, offered for timing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from mpsearch.backends.integer.conv import IntConv
-from mpsearch.backends.integer.linear import IntLinear
+from torch import nn
+
+from mpsearch.backends.integer.backend import Integer
 from mpsearch.backends.integer.rules import in_integers
-from mpsearch.backends.integer.runs import Runs
-from mpsearch.backends.integer.site import Run as IntegerRun
-from mpsearch.backends.timing import Offer, Place, Run, float_offer
-from mpsearch.core.types import Scheme
+from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.core.version import version_of
-from mpsearch.fakequant.keys import chosen_ranges
-from mpsearch.kernels import PackedWeight, kernels
+from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.graph.execute import Program
+from mpsearch.graph.sites import Call
+from mpsearch.kernels import kernels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class IntegerTimes:
 
     @property
     def fusions(self) -> tuple[str, ...]:
-        """None: each operation of the graph runs alone."""
+        """None that a table must know of: what runs together is timed together."""
         return ()
 
     @property
@@ -35,54 +35,21 @@ class IntegerTimes:
         """Those of the tensor library and of the kernels, with their instruction set."""
         own = kernels()
         return {**{name: version_of(name) for name in ("mpsearch", "torch")},
-                "kernels": own.path if own else "torch"}
+                "kernels": f"{own.path} {own.file.stem}" if own else "torch"}
 
-    def offer(self, place: Place, scheme: Scheme) -> Offer:
-        """The layer in integers where the scheme says so, else in float.
+    def runs(self, call: Call, scheme: Scheme) -> Scheme:
+        """The scheme itself where it runs in integers, else float: decoded weights are that.
 
         Raises:
             Unsupported: codes that no kernel multiplies.
         """
-        call = place.call
-        own = scheme.for_kind(call.operation.kind) if call else scheme
-        if call is None or not in_integers(call, own):
-            return float_offer(place)
-        ranges = {call.layer: chosen_ranges(place.ranges, call.layer,
-                                            {"input": own.input, "other": own.other})}
-        runs = Runs(fake=place.fake, ranges=ranges)
-        if place.site is None:
-            return Offer(alike=str(own), weight_bytes=0,
-                         make=lambda: _product(place, runs.product(call, own)))
-        run = runs.of(place.site, call, own)
-        return Offer(alike=str(own), weight_bytes=_bytes(run),
-                     make=lambda: _bound(_copied(run), place.args))
+        return scheme if in_integers(call, scheme) else Scheme()
 
+    def module(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
+               ranges: Mapping[str, Mapping[str, StaticRange]]) -> nn.Module:
+        """The model as the backend runs it.
 
-def _product(place: Place, product: IntegerRun) -> Run:
-    first, other = place.args[:2]
-    right = other.transpose(-2, -1) if place.transposed else other
-    return lambda: product(first, right)
-
-
-def _bound(run: IntegerRun, args: tuple[object, ...]) -> Run:
-    return lambda: run(args)
-
-
-def _bytes(run: IntegerRun) -> int:
-    return sum(part.stream.nbytes for part in _parts(run))
-
-
-def _parts(run: IntegerRun) -> tuple[PackedWeight, ...]:
-    if isinstance(run, IntConv):
-        return run.filters.parts
-    return (run.weight,) if isinstance(run, IntLinear) else ()
-
-
-def _copied(run: IntegerRun) -> IntegerRun:
-    """*run* with a copy of its weight."""
-    if isinstance(run, IntConv):
-        parts = tuple(replace(part, stream=part.stream.clone()) for part in run.filters.parts)
-        return replace(run, filters=replace(run.filters, parts=parts))
-    if isinstance(run, IntLinear):
-        return replace(run, weight=replace(run.weight, stream=run.weight.stream.clone()))
-    return run
+        Raises:
+            Unsupported: an operation, or a weight, of a form without a kernel.
+        """
+        return Integer()(program, fake, schemes, ranges)

@@ -1,17 +1,18 @@
-"""The simulated backend's layers, offered for timing."""
+"""The simulated backend, offered for timing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
+from torch import nn
 
-from mpsearch.backends.timing import Offer, Place, Run, float_offer, own_weight
-from mpsearch.core.types import Scheme
+from mpsearch.backends.simulated import Simulated
+from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.core.version import version_of
-from mpsearch.fakequant.keys import chosen_ranges
-from mpsearch.graph.operations import Change
+from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.graph.execute import Program
+from mpsearch.graph.sites import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,28 +37,12 @@ class SimulatedTimes:
         """Those of the tensor library and of the quantizers."""
         return {name: version_of(name) for name in ("mpsearch", "torch")}
 
-    def offer(self, place: Place, scheme: Scheme) -> Offer:
-        """The layer with its activations going through their formats."""
-        moving = Scheme(input=scheme.input, other=scheme.other)
-        whole = float_offer(place)
-        if place.call is None or moving.is_float:
-            return whole
-        layer = place.call.layer
-        ranges = chosen_ranges(place.ranges, layer, {"input": moving.input, "other": moving.other})
-        changes = place.fake.changes(layer, moving, ranges)
-        return replace(whole, alike=str(moving), make=lambda: _changed(place, changes))
+    def runs(self, call: Call, scheme: Scheme) -> Scheme:
+        """What it does to activations: weights are dequantized before the model runs."""
+        del call
+        return Scheme(input=scheme.input, other=scheme.other)
 
-
-def _changed(place: Place, changes: Mapping[str, Change]) -> Run:
-    args, kwargs, site = own_weight(place), place.kwargs, place.site
-    if site is not None:
-        made = {site.calls[0].layer: changes}
-        return lambda: site.run(args, kwargs, made, {})
-    first, other = (changes.get(name, _same) for name in ("input", "other"))
-    if place.transposed:
-        return lambda: torch.matmul(first(args[0]), other(args[1]).transpose(-2, -1))
-    return lambda: torch.matmul(first(args[0]), other(args[1]))
-
-
-def _same(values: torch.Tensor) -> torch.Tensor:
-    return values
+    def module(self, program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme],
+               ranges: Mapping[str, Mapping[str, StaticRange]]) -> nn.Module:
+        """The model as the backend runs it."""
+        return Simulated()(program, fake, schemes, ranges)

@@ -97,19 +97,32 @@ class Flow:
                ) -> dict[tuple[str, str, str], tuple[Piece, Scheme]]:
         """Every piece under each of its schemes, by operation, shape and scheme, each once.
 
+        Fused attention that may run in the open is there as a whole too, where it may also not.
         Layers of a skipped branch do not run. *narrowed* ones, which have no shape of their own
         here, are among them only on demand.
         """
         offered = {name: group.schemes for group in space.groups for name in group.layers}
         kinds = {layer.name: layer for layer in space.layers}
         found: dict[tuple[str, str, str], tuple[Piece, Scheme]] = {}
-        for _, piece in self.pieces(space):
+        for step, piece in self.pieces(space):
+            if fused_in_float(step, space):
+                whole = step.pieces[0]
+                found.setdefault((whole.operation, whole.shape, str(Scheme())), (whole, Scheme()))
             for scheme in offered.get(piece.layer, (Scheme(),)):
                 own = own_scheme(kinds.get(piece.layer), scheme)
                 if own.skips or (own.keep is not None and not narrowed):
                     continue
                 found.setdefault((piece.operation, piece.shape, str(own)), (piece, own))
         return found
+
+
+def fused_in_float(step: Step, space: SearchSpace) -> bool:
+    """Whether *step* is fused attention whose products *space* lets both be in float."""
+    offered = {name: group.schemes for group in space.groups for name in group.layers}
+    products = [piece for piece in step.opened if piece.layer]
+    return bool(products) and all(any(
+        scheme.for_kind("matmul").is_float for scheme in offered.get(piece.layer, (Scheme(),)))
+        for piece in products)
 
 
 def own_scheme(layer: LayerSpec | None, scheme: Scheme) -> Scheme:

@@ -51,9 +51,9 @@ class EnergyTable:
 HOROWITZ_45NM = EnergyTable(
     name="45 nm (Horowitz)",
     source="M. Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014: "
-           "45 nm at 0.9 V; multiply and add of 8 bits 0.2 and 0.03, of 32 bits 3.1 and 0.1, of "
-           "float32 3.7 and 0.9 pJ, sums here in 32 bits; 64 bits from 1 MB of SRAM 100 pJ, from "
-           "DRAM 1.3 to 2.6 nJ (here the lower)",
+           "rough energies at 45 nm and 0.9 V; multiply and add of 8 bits 0.2 and 0.03, of 32 bits "
+           "3.1 and 0.1, of float32 3.7 and 0.9 pJ, sums here in 32 bits; 64 bits from 8 KB of "
+           "cache 10 pJ, from 1 MB 100 pJ (here), from DRAM 1.3 to 2.6 nJ (here the lower)",
     macs={"8": 0.2 + 0.1, "32": 3.1 + 0.1}, float_mac=3.7 + 0.9, weight_byte=1300 / 8,
     activation_byte=100 / 8)
 

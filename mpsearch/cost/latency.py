@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpsearch.core.errors import Unsupported
-from mpsearch.core.flow import Flow, Piece, Step, own_scheme
+from mpsearch.core.flow import Flow, Piece, Step, fused_in_float, own_scheme
 from mpsearch.core.machine import MachineTable, told
 from mpsearch.core.types import Scheme, ScoreTable, SearchSpace
 
@@ -36,9 +36,10 @@ def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int
     A group costs what its layers take wherever they run, in that scheme; everything else is fixed.
     What the provider fuses into the layer before (`MachineTable.fusions`) takes no time. Fused
     attention is one operation where no scheme of *space* quantizes its products, and else counts
-    in the open: two products and a softmax. That prices a policy which leaves both in float by the
-    open form too, the price of a sum over layers. The layers of a skipped branch take no time;
-    what lies between them does, as if they ran.
+    in the open: two products and a softmax. It still runs as one where a policy leaves both in
+    float; what that saves is shared out between them, so that the sum is right where both are in
+    float or both quantized, and off by a share of it where one is. The layers of a skipped branch
+    take no time; what lies between them does, as if they ran.
 
     Source: additive tables of layers timed alone, as in Wang et al., "HAQ: Hardware-Aware
     Automated Quantization" (CVPR 2019, arXiv:1811.08886) and HAWQ-V3 (arXiv:2011.10680).
@@ -57,11 +58,26 @@ def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int
             fixed += 0 if fused(flow, step, machine) else times(piece, Scheme())
             continue
         for number, scheme in enumerate(group.schemes):
-            costs[group.name][number] += times(piece, own_scheme(specs[piece.layer], scheme))
+            own = own_scheme(specs[piece.layer], scheme)
+            costs[group.name][number] += times(piece, own)
+            costs[group.name][number] += _shared(step, piece, space, times) if own.is_float else 0
     times.check()
     return Latency(fixed=fixed, table=ScoreTable(
         metric="latency", unit="ps", groups=tuple(costs),
         values=tuple(tuple(map(float, row)) for row in costs.values())))
+
+
+def _shared(step: Step, piece: Piece, space: SearchSpace, times: _Times) -> int:
+    """The product's share of what attention takes more (or less) as one operation than in the open.
+
+    By the times of both, so that neither becomes negative.
+    """
+    if not fused_in_float(step, space):
+        return 0
+    first, softmax, second = (times(each, Scheme()) for each in step.opened)
+    more = max(times(step.pieces[0], Scheme()) - softmax, 0) - first - second
+    share = more * first // (first + second) if first + second else more // 2
+    return share if piece is step.opened[0] else more - share
 
 
 def fused(flow: Flow, step: Step, machine: MachineTable) -> bool:

@@ -12,6 +12,7 @@ from torch.fx import Node
 from torch.fx.node import map_arg
 
 from mpsearch.core.errors import BadInput
+from mpsearch.graph.laps import watching
 from mpsearch.graph.samples import SampleAxis, disturbed, find_axis, repeat
 from mpsearch.graph.sites import Changes, Site
 from mpsearch.graph.tidy import attribute
@@ -75,6 +76,7 @@ class Program:
 
         *keep* receives every value that is made.
         """
+        done = watching()
         for node in self.nodes[start:stop]:
             if node.op == "call_function":
                 env[node] = self._call(env, node, changes or {}, watch)
@@ -83,6 +85,8 @@ class Program:
             for dead in self._drop[node]:
                 if node.op != "output":
                     env.pop(dead, None)
+            if done is not None:
+                done(node.name)
 
     def finish(self, env: Env, start: int, changes: Changes | None = None,
                watch: Watch | None = None) -> Tensor:

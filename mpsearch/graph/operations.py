@@ -13,6 +13,7 @@ from torch._ops import HigherOrderOperator
 from torch.fx import Node
 
 from mpsearch.core.types import Kind
+from mpsearch.graph.laps import CHANCES, LOGITS, mark
 
 Change = Callable[[Tensor], Tensor]
 """What is done to one operand before the operation runs."""
@@ -139,7 +140,9 @@ def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Ma
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     query, key = _changed(query_key, "input", query), _changed(query_key, "other", key)
     logits = products[0](query, key.transpose(-2, -1)).mul_(scale)
+    mark(LOGITS)
     chances = _chances(logits, named.get("attn_mask"), causal=bool(named.get("is_causal")))
+    mark(CHANCES)
     chances = _changed(probability_value, "input", chances)
     return products[1](chances, _changed(probability_value, "other", value))
 

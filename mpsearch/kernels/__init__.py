@@ -17,6 +17,9 @@ How a backend calls it, for a layer with weight format ``fmt`` and activation fo
 | `linear_sums` | the same without groups | int32 [..., outputs], int64 for 16-bit codes |
 | `matmul`, `matmul_sums` | `Activation` [..., M, K] and [..., N, K], any strides | float32 or int32 [..., M, N] |
 | `conv2d`, `conv2d_sums` | `Activation` [B, C, H, W] of one scale | float32 or int32 [B, outputs, h, w] |
+| `levels`, `integers` | codes of levels (strands of unit and whole numbers), or integers of 2 to 16 bits | `PackedWeight`, or `WholeWeight` where that takes several digits |
+| `nearest` | float [..., K], a `Ladder` of levels, scale | `Numbers`: digits of the nearest levels |
+| `any_linear`, `any_matmul`, `any_conv2d` | any of these | float32, rounded once |
 
 All are exact: sums of codes equal those of int64 arithmetic bit for bit on every instruction set, and
 float results do not depend on instruction set, threads or batch. They are operators
@@ -29,9 +32,15 @@ of libraries that were compiled on first use.
 
 from mpsearch.kernels.activation import Activation, quantize
 from mpsearch.kernels.convolution import PackedFilters, conv2d, conv2d_sums
+from mpsearch.kernels.digits import Digits
 from mpsearch.kernels.library import kernels
+from mpsearch.kernels.numbers import Ladder, Numbers, Strand, nearest
 from mpsearch.kernels.packed import PackedWeight
 from mpsearch.kernels.products import linear, linear_sums, matmul, matmul_sums
+from mpsearch.kernels.whole import any_conv2d, any_linear, any_matmul
+from mpsearch.kernels.whole_weight import WholeWeight, integers, levels
 
-__all__ = ["Activation", "PackedFilters", "PackedWeight", "conv2d", "conv2d_sums", "kernels",
-           "linear", "linear_sums", "matmul", "matmul_sums", "quantize"]
+__all__ = ["Activation", "Digits", "Ladder", "Numbers", "PackedFilters", "PackedWeight", "Strand",
+           "WholeWeight", "any_conv2d", "any_linear", "any_matmul", "conv2d", "conv2d_sums",
+           "integers", "kernels", "levels", "linear", "linear_sums", "matmul", "matmul_sums",
+           "nearest", "quantize"]

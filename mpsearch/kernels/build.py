@@ -21,7 +21,7 @@ SOURCES = Path(__file__).parent / "csrc"
 FLAGS = ("-std=c++17", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-psabi")
 THREADS = "-fopenmp"
 PREFIX = "mpsearch_kernels-"
-_FOLDER = "MPSEARCH_KERNELS"
+FOLDER_VARIABLE = "MPSEARCH_KERNELS"
 _COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -80,10 +80,17 @@ def library_name(units: Sequence[Unit]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where libraries that are built on first use are kept."""
-    if named := os.environ.get(_FOLDER):
+    """Where libraries that are built on first use are kept.
+
+    Raises:
+        OSError: nothing says where: the user has no home folder.
+    """
+    if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as problem:
+        raise OSError(str(problem).rstrip(".")) from None
     return Path(base) / "mpsearch" / "kernels"
 
 

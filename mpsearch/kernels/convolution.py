@@ -68,7 +68,7 @@ def conv2d(a: Activation, filters: PackedFilters, bias: Tensor | None = None, *,
     Raises:
         BadInput: shapes do not fit, or scales differ from row to row.
     """
-    _check(a, filters)
+    _check(a, filters, (*stride, *padding, *dilation))
     if filters.depthwise is not None and a.codes.dtype == torch.int8:
         sums = _depthwise(a, filters.depthwise, (*stride, *padding, *dilation))
         scale = torch.cat([part.scales() for part in filters.parts])
@@ -87,7 +87,7 @@ def conv2d_sums(a: Activation, filters: PackedFilters, *, stride: Pair = (1, 1),
     Raises:
         BadInput: as `conv2d`, or the filters' scales have groups.
     """
-    _check(a, filters)
+    _check(a, filters, (*stride, *padding, *dilation))
     if filters.depthwise is not None and a.codes.dtype == torch.int8:
         return _depthwise(a, filters.depthwise, (*stride, *padding, *dilation))
     rows = _windows(a, filters, stride, padding, dilation)
@@ -113,15 +113,18 @@ def _windows(a: Activation, filters: PackedFilters, stride: Pair, padding: Pair,
     steps = (batch, row * stride[0], column * stride[1], channel, row * dilation[0],
              column * dilation[1])
     windows = full.as_strided(shape, steps).chunk(groups, 3)
-    return [Activation(each.reshape(*each.shape[:3], -1), a.scale, a.zero) for each in windows]
+    return [Activation(each.flatten(3), a.scale, a.zero) for each in windows]
 
 
-def _check(a: Activation, filters: PackedFilters) -> None:
+def _check(a: Activation, filters: PackedFilters, window: tuple[int, ...]) -> None:
     if a.codes.dim() != _PLANES or a.codes.shape[1] != filters.channels:
         raise BadInput(f"codes of shape {tuple(a.codes.shape)} for a convolution of "
                        f"{filters.channels} channels: it takes [batch, channels, height, width]")
     if a.scale.numel() != 1 or a.zero.numel() != 1:
         raise BadInput("a convolution takes one scale and zero point for all numbers of its input")
+    if min(out_size(a.codes.shape[2:], filters.kernel, window)) < 1:
+        raise BadInput(f"a kernel of {' x '.join(map(str, filters.kernel))} does not fit codes of "
+                       f"shape {tuple(a.codes.shape)} with stride, padding and dilation {window}")
 
 
 def _cut(table: Tensor, groups: int) -> list[Tensor]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
+import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +17,13 @@ import torch
 
 from mpsearch.core.errors import BadInput
 from mpsearch.kernels import build
+from mpsearch.kernels.signatures import declare
 
 PATHS = ("portable", "avx2", "avxvnni", "avx512vnni")
 """Instruction sets in the order of the C interface, from slow to fast."""
 NUMBERS = {name: number for number, name in enumerate((*PATHS, "emulated"))}
 ISA_VARIABLE = "MPSEARCH_ISA"
+_ELF_64, _ELF_HEADER = b"\x7fELF\x02\x01", 64  # little-endian; the table of sections comes last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,7 @@ def threads() -> int:
 
 def _after_fork() -> None:
     _State.forked = True
+    _State.lock = threading.RLock()  # another thread may have held it, and is gone
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -101,8 +106,22 @@ def opened(file: Path) -> Kernels:
     Raises:
         OSError: it cannot be loaded.
     """
+    if not _is_whole(file):
+        raise OSError(f"{file} is cut short")
     # torch is loaded by now, so that the library finds torch's own copy of the OpenMP runtime
-    return Kernels(library=ctypes.CDLL(str(file)), path="portable", file=file)
+    return Kernels(library=declare(ctypes.CDLL(str(file))), path="portable", file=file)
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether an ELF file has its end: the loader would read beyond it, and the system end us."""
+    with file.open("rb") as content:
+        head, size = content.read(_ELF_HEADER), os.fstat(content.fileno()).st_size
+    if head[:len(_ELF_64)] != _ELF_64:
+        return size > 0  # for the loader to judge
+    if len(head) < _ELF_HEADER:
+        return False
+    table, entry, count = struct.unpack("<40xQ10xHH2x", head)
+    return size >= int(table) + int(entry) * int(count)
 
 
 def _choose() -> Kernels | None:
@@ -132,7 +151,9 @@ def _first_right(loaded: Kernels, names: list[str]) -> Kernels | None:
     for name in names:
         if not loaded.runs(name):
             continue
-        if is_right(loaded.at(name)):
+        with _own_threads():
+            right = is_right(loaded.at(name))
+        if right:
             return loaded.at(name)
         _warn(f"the integer kernels for {name} gave wrong numbers on this machine and are not "
               "used: please report the processor's name")
@@ -140,12 +161,36 @@ def _first_right(loaded: Kernels, names: list[str]) -> Kernels | None:
     return None
 
 
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """In a forked child torch, too, would wait for threads that do not exist."""
+    before = torch.get_num_threads()
+    if _State.forked:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if _State.forked:
+            torch.set_num_threads(before)
+
+
 def _loaded() -> Kernels:
     """The library that came with the package, or else one that is built now and kept."""
     shipped = Path(__file__).parent / build.library_name(build.units_for(everywhere=True))
     if shipped.exists():
-        return opened(shipped)
+        with suppress(OSError):  # made for another system
+            return opened(shipped)
     units = build.units_for(everywhere=False)
+    try:
+        return _kept(units)
+    except OSError as problem:
+        _warn(f"the integer kernels are compiled for this process alone: {problem}; set "
+              f"{build.FOLDER_VARIABLE} to a folder that can be written")
+        with tempfile.TemporaryDirectory(prefix="mpsearch-") as place:
+            return opened(build.built(Path(place), units))
+
+
+def _kept(units: Sequence[build.Unit]) -> Kernels:
     file = build.built(build.cache_folder(), units)
     try:
         return opened(file)

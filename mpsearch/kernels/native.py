@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 
 import torch
@@ -32,47 +33,57 @@ def linear(own: Kernels, codes: Tensor, zero: Tensor, stream: Tensor, tables: Se
     raw = scale is None
     out = torch.empty((rows, outputs), dtype=torch.int32 if raw else torch.float32)
     _check(own.library.mps_linear(
-        own.number, threads(), way, raw, _at(codes), _long(rows), _long(codes.stride(0)),
-        _at(scale), _long(_step(scale)), _at(zero), _long(_step(zero)), _at(stream),
-        *map(_at, tables), _at(bias), _long(bits), _long(outputs), _long(inputs), _long(group),
-        _at(out)))
+        own.number, threads(), way, raw, _at(codes), rows, codes.stride(0), _at(scale),
+        _step(scale), _at(zero), _step(zero), _at(stream), *map(_at, tables), _at(bias), bits,
+        outputs, inputs, group, _at(out)))
     return out
 
 
 def quantize(own: Kernels, x: Tensor, first: int, last: int, *, scale: Tensor | None = None,
              zero: Tensor | None = None, symmetric: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-    """Codes int8 of *x* [M, K], and their scales and zero points: those given, or one a row.
+    """Codes int8 of *x* [..., K], and their scales and zero points: those given, or one a row.
 
     Raises:
         NotFinite: a number is NaN or infinite.
     """
-    rows, length = x.shape
-    if x.stride(1) != 1:
+    shape = _three(x)
+    if shape is None:
         x = x.contiguous()
+        shape = 1, 1, x.numel() // max(1, x.shape[-1]), 0, 0, x.shape[-1]
+    rows = math.prod(shape[:3])
     dynamic = scale is None or zero is None
     scale = torch.empty(rows) if scale is None or dynamic else scale
     zero = torch.zeros(rows, dtype=torch.int32) if zero is None or dynamic else zero
-    codes = torch.empty((rows, length), dtype=torch.int8)
+    codes = torch.empty(x.shape, dtype=torch.int8)
     _check(own.library.mps_quantize(
-        own.number, threads(), dynamic, symmetric, _at(x), _long(rows), _long(length),
-        _long(x.stride(0)), first, last, _at(codes), _at(scale), _at(zero)))
+        own.number, threads(), dynamic, symmetric, _at(x), x.shape[-1], _LONGS6(*shape), first,
+        last, _at(codes), _at(scale), _at(zero)))
     return codes, scale, zero
+
+
+def _three(x: Tensor) -> tuple[int, ...] | None:
+    """Three sizes of the rows of *x*, and their strides; None where memory is not so."""
+    sizes, strides = x.shape, x.stride()
+    if not x.dim() or x.dim() > _DIMENSIONS or strides[-1] != 1:
+        return None
+    ones = _DIMENSIONS - x.dim()
+    return (*[1] * ones, *sizes[:-1], *[0] * ones, *strides[:-1])
 
 
 def batched(own: Kernels, a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor, *,
             scales: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """[B, M, N] of *a* [B, M, K] and *b* [B, N, K], int32, or float32 with *scales*.
 
-    Tables are dense: [B, M] of *a* and [B, N] of *b*.
+    Tables are dense, [B, M] of *a* and [B, N] of *b*, or hold one number.
     """
     (batch, rows, length), columns = a.shape, b.shape[1]
     out = torch.empty((batch, rows, columns),
                       dtype=torch.int32 if scales is None else torch.float32)
     a_scale, b_scale = scales or (None, None)
     _check(own.library.mps_batched(
-        own.number, threads(), scales is None, _long(batch), _long(length),
-        _at(a), _long(rows), *map(_long, a.stride()), _at(a_scale), _at(a_zero),
-        _at(b), _long(columns), *map(_long, b.stride()), _at(b_scale), _at(b_zero), _at(out)))
+        own.number, threads(), scales is None, batch, length, _at(a), rows, *a.stride(),
+        _at(a_scale), _at(a_zero), _step(a_zero), _at(b), columns, *b.stride(), _at(b_scale),
+        _at(b_zero), _step(b_zero), _at(out)))
     return out
 
 
@@ -90,11 +101,12 @@ def depthwise(own: Kernels, codes: Tensor, filters: Tensor, zero: int, window: S
     return out
 
 
-_long = ctypes.c_int64
+_DIMENSIONS = 4
+_LONGS6 = ctypes.c_int64 * 6
 
 
-def _at(x: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if x is None else x.data_ptr())
+def _at(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()
 
 
 def _step(x: Tensor | None) -> int:
@@ -109,3 +121,31 @@ def _check(status: int) -> None:
         raise MemoryError("no memory left for the integer kernels")
     if status:
         raise MpsearchError("the integer kernels have no such path: build them again")
+
+
+def level_digits(own: Kernels, x: Tensor, scale: Tensor, shift: float, *, bounds: Tensor,
+                 digits: Tensor) -> Tensor:
+    """int8 [planes, M, K]: *digits* [planes, 2**bits] of the levels nearest to numbers [M, K].
+
+    *bounds* are float32 [2**bits - 1], *scale* one number or one a row.
+
+    Raises:
+        NotFinite: a number is NaN or infinite.
+    """
+    x = x if x.stride(1) == 1 else x.contiguous()
+    (rows, length), (planes, count) = x.shape, digits.shape
+    out = torch.empty((planes, rows, length), dtype=torch.int8)
+    _check(own.library.mps_levels(
+        own.number, threads(), _at(x), rows, length, x.stride(0), _at(scale), _step(scale), shift,
+        _at(bounds), count.bit_length() - 1, _at(digits), planes, _at(out)))
+    return out
+
+
+def decode_stream(own: Kernels, stream: Tensor, table: Tensor) -> Tensor:
+    """A stream of bytes: those of *table*, uint8 [2**bits], at the codes of *stream*."""
+    bits = len(table).bit_length() - 1
+    units = len(stream) // (64 * bits)
+    out = torch.empty(units * 512, dtype=torch.uint8)
+    _check(own.library.mps_decode(own.number, threads(), _at(stream), units, bits, _at(table),
+                                  _at(out)))
+    return out

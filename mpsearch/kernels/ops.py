@@ -1,6 +1,7 @@
 """The kernels as torch operators of the namespace ``mpsearch``, with shapes for the compiler.
 
-Operators take and return dense tensors on the CPU; `mpsearch.kernels` is what people call.
+Operators take and return dense tensors of one CPU or GPU, where the weight's tensors lie in that
+device's layout; `mpsearch.kernels` is what people call.
 """
 
 # ruff: noqa: PLR0917 - the arguments are those of the operators
@@ -10,16 +11,43 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.library import Library, register_fake
 
 from mpsearch.core.errors import BadInput
-from mpsearch.kernels import native, reference, shapes
-from mpsearch.kernels.library import kernels
+from mpsearch.kernels import gpu, native, reference, shapes
+from mpsearch.kernels.library import Kernels, kernels
 from mpsearch.kernels.packed import PackedWeight
 
 _WEIGHT = ("Tensor stream, Tensor w_scale, Tensor w_zero, Tensor w_sums, int bits, int outputs,"
            " int group")
+
+
+def plain(x: Tensor) -> Any:
+    """What computes without the compiled kernels: Triton on GPUs that it knows, else torch."""
+    if gpu.runs_on(x.device):
+        from mpsearch.kernels.gpu import face
+
+        return face
+    return reference
+
+
+def _compiled(x: Tensor) -> Kernels | None:
+    return None if x.is_cuda else kernels()
+
+
+def direct(x: Tensor) -> Kernels | None:
+    """The kernels, where a call may go to them at once: *x* is plain, no one watches operators.
+
+    It is worth it: the way through an operator takes longer than a small layer.
+    """
+    if torch.compiler.is_compiling() or type(x) is not Tensor or x.device.type != "cpu":
+        return None
+    if torch._C._len_torch_dispatch_stack():  # noqa: SLF001 - there is no public question
+        return None
+    return kernels()
+
 
 def _weight(stream: Tensor, w_scale: Tensor, w_zero: Tensor, w_sums: Tensor, bits: int,
             outputs: int, group: int, inputs: int) -> PackedWeight:
@@ -30,20 +58,22 @@ def _weight(stream: Tensor, w_scale: Tensor, w_zero: Tensor, w_sums: Tensor, bit
 def _int_linear(codes: Tensor, scale: Tensor, zero: Tensor, stream: Tensor, w_scale: Tensor,
                 w_zero: Tensor, w_sums: Tensor, bits: int, outputs: int, group: int,
                 bias: Tensor | None) -> Tensor:
-    own = kernels()
+    own = _compiled(codes)
     if own is None:
-        return reference.linear(codes, scale, zero, _weight(
+        out: Tensor = plain(codes).linear(codes, scale, zero, _weight(
             stream, w_scale, w_zero, w_sums, bits, outputs, group, codes.shape[1]), bias)
+        return out
     return native.linear(own, codes, zero, stream, (w_scale, w_zero, w_sums), bits=bits,
                          outputs=outputs, group=group, scale=scale, bias=bias)
 
 
 def _int_linear_sums(codes: Tensor, zero: Tensor, stream: Tensor, w_scale: Tensor, w_zero: Tensor,
                      w_sums: Tensor, bits: int, outputs: int, group: int) -> Tensor:
-    own = kernels()
+    own = _compiled(codes)
     if own is None:
-        return reference.linear_sums(codes, zero, _weight(
+        out: Tensor = plain(codes).linear_sums(codes, zero, _weight(
             stream, w_scale, w_zero, w_sums, bits, outputs, group, codes.shape[1]))
+        return out
     return native.linear(own, codes, zero, stream, (w_scale, w_zero, w_sums), bits=bits,
                          outputs=outputs, group=group)
 
@@ -51,10 +81,12 @@ def _int_linear_sums(codes: Tensor, zero: Tensor, stream: Tensor, w_scale: Tenso
 def _quantized(x: Tensor, first: int, last: int, where: str, scale: Tensor | None = None,
                zero: Tensor | None = None, *, symmetric: bool = True
                ) -> tuple[Tensor, Tensor, Tensor]:
-    own = kernels()
+    own = _compiled(x)
     try:
         if own is None:
-            return reference.quantize(x, first, last, scale=scale, zero=zero, symmetric=symmetric)
+            own_codes: tuple[Tensor, Tensor, Tensor] = plain(x).quantize(
+                x, first, last, scale=scale, zero=zero, symmetric=symmetric)
+            return own_codes
         return native.quantize(own, x, first, last, scale=scale, zero=zero, symmetric=symmetric)
     except native.NotFinite:
         raise BadInput(not_finite(where)) from None
@@ -77,25 +109,27 @@ def _quantize_rows_dynamic(x: Tensor, first: int, last: int, symmetric: bool, wh
 
 
 def _int_batched_sums(a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor) -> Tensor:
-    own = kernels()
+    own = _compiled(a)
     if own is None:
-        return reference.batched_sums(a, a_zero, b, b_zero)
+        out: Tensor = plain(a).batched_sums(a, a_zero, b, b_zero)
+        return out
     return native.batched(own, a, a_zero, b, b_zero)
 
 
 def _int_batched(a: Tensor, a_scale: Tensor, a_zero: Tensor, b: Tensor, b_scale: Tensor,
                  b_zero: Tensor) -> Tensor:
-    own = kernels()
+    own = _compiled(a)
     if own is None:
-        sums = reference.batched_sums(a, a_zero, b, b_zero)
-        return sums.float() * b_scale[:, None, :] * a_scale[..., None]
+        out: Tensor = plain(a).batched(a, a_zero, b, b_zero, scales=(a_scale, b_scale))
+        return out
     return native.batched(own, a, a_zero, b, b_zero, scales=(a_scale, b_scale))
 
 
 def _int_depthwise_sums(codes: Tensor, filters: Tensor, zero: int, window: list[int]) -> Tensor:
-    own = kernels()
+    own = _compiled(codes)
     if own is None:
-        return reference.depthwise(codes, filters, zero, window)
+        out: Tensor = plain(codes).depthwise(codes, filters, zero, window)
+        return out
     return native.depthwise(own, codes, filters, zero, window,
                             size=shapes.out_size(codes.shape[2:], filters.shape[1:], window))
 
@@ -124,7 +158,8 @@ def _registered() -> Any:
     library: Any = Library("mpsearch", "FRAGMENT")  # type: ignore[no-untyped-call]
     for compute, schema, shape in _OPERATORS:
         library.define(shape.__name__ + schema)
-        library.impl(shape.__name__, compute, "CPU")
+        for device in ("CPU", "CUDA"):
+            library.impl(shape.__name__, compute, device)
         register_fake(f"mpsearch::{shape.__name__}", shape, lib=library)
     return library
 

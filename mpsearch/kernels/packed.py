@@ -5,13 +5,14 @@ The layout is that of `csrc/layout.h`, which describes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput, Unsupported
+from mpsearch.kernels.gpu import layout
 
 PANEL, UNIT = 64, 8
 BITS = range(2, 9)
@@ -24,8 +25,9 @@ _INT32 = 1 << 31
 class PackedWeight:
     """A weight [outputs, inputs] of *bits* (2 to 8) bits a code, and what its codes mean.
 
-    *stream* holds the codes, uint8, panels * groups * units * 64 * bits bytes. *scale* (float32),
-    *zero* (int32, counted like the unsigned codes in the stream) and *sums* (int32, the sum of
+    *stream* holds the codes, uint8, panels * groups * units * 64 * bits bytes; on a GPU they are
+    int32 in the layout of `mpsearch.kernels.gpu.layout`. *scale* (float32), *zero* (int32, counted
+    like the unsigned codes in the stream) and *sums* (int32, the sum of
     codes less zero point) are [panels, groups, 64], filled up with 0. *group* is the run of inputs
     that share a scale; *inputs* where there is one run.
     """
@@ -62,7 +64,8 @@ class PackedWeight:
         check_sums(own, bits)
         runs = -(-inputs // own)
         last = first + (1 << bits) - 1
-        zero = torch.zeros(1, dtype=torch.int32) if zero is None else zero
+        place, codes, scale = codes.device, codes.cpu(), scale.cpu()
+        zero = torch.zeros(1, dtype=torch.int32) if zero is None else zero.cpu()
         _check_within(codes, first, last, "codes")
         _check_within(zero, first, last, "zero points")
         zeros = _per_run(zero, outputs, runs).to(torch.int32) - first
@@ -70,20 +73,56 @@ class PackedWeight:
         lengths = torch.full((runs,), own, dtype=torch.int32)
         lengths[-1] = inputs - own * (runs - 1)
         sums = padded.sum((-1, -2), dtype=torch.int32) - zeros * lengths
-        return cls(stream=_stream(padded.to(torch.uint8), bits),
+        made = cls(stream=_stream(padded.to(torch.uint8), bits),
                    scale=_panels(_per_run(scale, outputs, runs).float()), zero=_panels(zeros),
                    sums=_panels(sums), bits=bits, outputs=outputs, inputs=inputs, group=own)
+        return made.to(place)
+
+    def to(self, place: torch.device | str) -> Self:
+        """This weight on another device, in the layout that its kernels read.
+
+        Raises:
+            Unsupported: there are no integer kernels for the device.
+        """
+        kind = torch.device(place).type
+        if kind not in {"cpu", "cuda"}:
+            raise Unsupported(f"there are no integer kernels for the device '{place}': move the "
+                              "model to the CPU or to an NVIDIA or AMD GPU")
+        own = self.in_words() if kind == "cuda" else self._in_panels()
+        return replace(own, **{name: getattr(own, name).to(place)
+                               for name in ("stream", "scale", "zero", "sums")})
+
+    def in_words(self) -> Self:
+        """This weight in the layout of GPU kernels, where it is."""
+        if self.stream.dtype == torch.int32:
+            return self
+        return replace(self, stream=layout.words_of(self._unsigned(), self.bits, self.group))
 
     @property
     def groups(self) -> int:
         """Runs of inputs that have a scale of their own."""
         return self.scale.shape[1]
 
+    def _in_panels(self) -> Self:
+        if self.stream.dtype == torch.uint8:
+            return self
+        codes = _in_units(self._unsigned(), self.group, self.groups)
+        return replace(self, stream=_stream(codes.to(torch.uint8), self.bits))
+
     def steps(self) -> Tensor:
         """Codes less their zero points, int32 [outputs, inputs]."""
+        zeros = self._rows(self.zero)[: self.outputs].repeat_interleave(self.group, 1)
+        return self._unsigned() - zeros[:, : self.inputs]
+
+    def _unsigned(self) -> Tensor:
+        """Codes as they are packed, int32 [outputs, inputs]."""
         runs, units = self.groups, -(-self.group // UNIT)
-        codes = _codes(self.stream, self.bits, runs, units) - self._rows(self.zero)[..., None]
-        return codes[: self.outputs, :, : self.group].reshape(self.outputs, -1)[:, : self.inputs]
+        if self.stream.dtype == torch.int32:
+            found = layout.codes_of(self.stream, self.bits, self.group, runs)
+        else:
+            codes = _codes(self.stream, self.bits, runs, units)
+            found = codes[:, :, : self.group].flatten(1)
+        return found[: self.outputs, : self.inputs]
 
     def scales(self) -> Tensor:
         """Scales, float32 [outputs, groups]."""
@@ -91,6 +130,11 @@ class PackedWeight:
 
     def _rows(self, table: Tensor) -> Tensor:
         return table.transpose(1, 2).reshape(-1, self.groups)
+
+
+def longest(bits: int) -> int:
+    """The most terms whose sums with weights of so many *bits* always fit int32; whole units."""
+    return (_INT32 - 1) // (_LARGEST_ACTIVATION * ((1 << bits) - 1)) // UNIT * UNIT
 
 
 def check_sums(terms: int, bits: int) -> None:
@@ -101,7 +145,7 @@ def check_sums(terms: int, bits: int) -> None:
     Raises:
         Unsupported: they might not.
     """
-    most = (_INT32 - 1) // (_LARGEST_ACTIVATION * ((1 << bits) - 1))
+    most = longest(bits)
     if terms > most:
         raise Unsupported(f"a sum of {terms} products with {bits}-bit weights may not fit 32 bits: "
                           f"use groups of at most {most} inputs")
@@ -192,3 +236,10 @@ def _codes(stream: Tensor, bits: int, runs: int, units: int) -> Tensor:
                 codes[..., half, quarter, :] |= part << at
     back = codes.view(panels, runs, units, 2, 4, _QUARTER, 4).permute(0, 4, 5, 1, 2, 3, 6)
     return back.reshape(panels * PANEL, runs, units * UNIT).to(torch.int32)
+
+
+def decoded(stream: Tensor, table: Tensor) -> Tensor:
+    """A stream of bytes: those of *table*, uint8 [2**bits], at the codes of *stream*."""
+    bits = len(table).bit_length() - 1
+    codes = table[_codes(stream, bits, 1, len(stream) // (64 * bits)).long()]
+    return _stream(codes.view(PANEL, 1, -1, UNIT), 8)

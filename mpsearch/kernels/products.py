@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mpsearch.core.errors import BadInput
+from mpsearch.kernels import native, ops
 from mpsearch.kernels.activation import Activation
 from mpsearch.kernels.packed import PackedWeight, check_sums
 
@@ -25,15 +26,21 @@ def linear(a: Activation, weight: PackedWeight, bias: Tensor | None = None) -> T
     Raises:
         BadInput: the shapes do not fit.
     """
-    _check(a, weight)
+    bias = None if bias is None else _bias(bias, weight)
+    a = _checked(a, weight)
     wide = a.codes.dtype == torch.int16
     if wide and weight.groups == 1:
         return _from_sums(linear_sums(a, weight), a, weight, bias)
     if wide:
         high, low = _limbs(a)
         return linear(high, weight) + linear(low, weight, bias)
-    out: Tensor = torch.ops.mpsearch.int_linear(
-        a.rows(), a.scale, a.zero, *_parts(weight), None if bias is None else bias.float())
+    kernels = ops.direct(a.codes)
+    if kernels is not None:
+        out = native.linear(kernels, a.rows(), a.zero, weight.stream,
+                            (weight.scale, weight.zero, weight.sums), bits=weight.bits,
+                            outputs=weight.outputs, group=weight.group, scale=a.scale, bias=bias)
+    else:
+        out = torch.ops.mpsearch.int_linear(a.rows(), a.scale, a.zero, *_parts(weight), bias)
     return out.view(*a.codes.shape[:-1], weight.outputs)
 
 
@@ -45,7 +52,7 @@ def linear_sums(a: Activation, weight: PackedWeight) -> Tensor:
     Raises:
         BadInput: the shapes do not fit, or the weight has groups, whose sums have no common unit.
     """
-    _check(a, weight)
+    a = _checked(a, weight)
     if weight.groups > 1:
         raise BadInput(f"a weight with {weight.groups} groups of inputs has no sums in one unit: "
                        "use linear")
@@ -65,10 +72,16 @@ def matmul(a: Activation, b: Activation) -> Tensor:
     Raises:
         BadInput: the shapes do not fit.
     """
-    left, right = _batched(a), _batched(b)
-    _check_pair(a, b)
-    out: Tensor = torch.ops.mpsearch.int_batched(left[0], _table(a.scale, left[0]), left[1],
-                                                 right[0], _table(b.scale, right[0]), right[1])
+    a, b = _checked_pair(a, b)
+    kernels = ops.direct(a.codes)
+    if kernels is not None:
+        left, right = _alike(a), _alike(b)
+        out = native.batched(kernels, _flat(a), left.zero, _flat(b), right.zero,
+                             scales=(left.scale, right.scale))
+    else:
+        one, two = _batched(a), _batched(b)
+        out = torch.ops.mpsearch.int_batched(one[0], _table(a.scale, one[0]), one[1],
+                                             two[0], _table(b.scale, two[0]), two[1])
     return out.view(*a.codes.shape[:-1], b.codes.shape[-2])
 
 
@@ -78,16 +91,28 @@ def matmul_sums(a: Activation, b: Activation) -> Tensor:
     Raises:
         BadInput: the shapes do not fit.
     """
+    a, b = _checked_pair(a, b)
     left, right = _batched(a), _batched(b)
-    _check_pair(a, b)
     out: Tensor = torch.ops.mpsearch.int_batched_sums(*left, *right)
     return out.view(*a.codes.shape[:-1], b.codes.shape[-2])
 
 
 def _batched(a: Activation) -> tuple[Tensor, Tensor]:
     """Codes as [B, rows, K], without a copy where strides allow it, and zero points [B, rows]."""
-    codes = a.codes.unsqueeze(0) if a.codes.dim() == _MATRIX else a.codes.flatten(0, -3)
+    codes = _flat(a)
     return codes, _table(a.zero, codes)
+
+
+def _flat(a: Activation) -> Tensor:
+    return a.codes.unsqueeze(0) if a.codes.dim() == _MATRIX else a.codes.flatten(0, -3)
+
+
+def _alike(a: Activation) -> Activation:
+    """With as many scales as zero points: one of both, or one of both a row."""
+    if a.scale.numel() == a.zero.numel():
+        return a
+    codes = _flat(a)
+    return Activation(codes, _table(a.scale, codes), _table(a.zero, codes))
 
 
 def _table(table: Tensor, codes: Tensor) -> Tensor:
@@ -96,7 +121,7 @@ def _table(table: Tensor, codes: Tensor) -> Tensor:
     return table.reshape(codes.shape[:2]).contiguous()
 
 
-def _check_pair(a: Activation, b: Activation) -> None:
+def _checked_pair(a: Activation, b: Activation) -> tuple[Activation, Activation]:
     one, two = a.codes, b.codes
     if one.dtype != torch.int8 or two.dtype != torch.int8:
         raise BadInput("products of two activations have 8-bit codes: quantize them to at most "
@@ -105,12 +130,34 @@ def _check_pair(a: Activation, b: Activation) -> None:
         raise BadInput(f"codes of shape {tuple(one.shape)} do not multiply those of shape "
                        f"{tuple(two.shape)}: they need the same batch and last dimension")
     check_sums(one.shape[-1], _BITS)
+    return _tables(a), _tables(b)
 
 
-def _check(a: Activation, weight: PackedWeight) -> None:
-    if a.codes.shape[-1] != weight.inputs:
+def _checked(a: Activation, weight: PackedWeight) -> Activation:
+    """*a* with tables that the kernels can read, if it fits the weight."""
+    if not a.codes.dim() or a.codes.shape[-1] != weight.inputs:
         raise BadInput(f"codes of shape {tuple(a.codes.shape)} for a weight with {weight.inputs} "
                        "inputs")
+    if a.codes.dtype not in {torch.int8, torch.int16}:
+        raise BadInput(f"codes are int8 or int16, not {a.codes.dtype}: use quantize")
+    return _tables(a)
+
+
+def _tables(a: Activation) -> Activation:
+    """Scale and zero point dense and of their types: the kernels read them by address."""
+    rows = a.codes.shape[:-1].numel()
+    for name, table in (("scales", a.scale), ("zero points", a.zero)):
+        if table.numel() not in {1, rows}:
+            raise BadInput(f"{table.numel()} {name} for {rows} rows of codes: give one, or one "
+                           "a row")
+    return Activation(a.codes, a.scale.float().contiguous(), a.zero.int().contiguous())
+
+
+def _bias(bias: Tensor, weight: PackedWeight) -> Tensor:
+    if bias.numel() != weight.outputs:
+        raise BadInput(f"a bias of {bias.numel()} numbers for a weight with {weight.outputs} "
+                       "outputs")
+    return bias.float().contiguous()
 
 
 def _parts(w: PackedWeight) -> tuple[Tensor, Tensor, Tensor, Tensor, int, int, int]:

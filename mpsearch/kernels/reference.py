@@ -65,7 +65,7 @@ def quantize(x: Tensor, first: int, last: int, *, scale: Tensor | None, zero: Te
 def _chosen(x: Tensor, first: int, last: int, *, symmetric: bool) -> tuple[Tensor, Tensor]:
     """For each row the smallest scale that clips nothing (float32), and its zero point (int32)."""
     if not x.shape[1]:
-        return x.new_ones(len(x)), torch.zeros(len(x), dtype=torch.int32)
+        return x.new_ones(len(x)), x.new_zeros(len(x), dtype=torch.int32)
     low, high = x.amin(1).double().clamp(max=0), x.amax(1).double().clamp(min=0)
     if symmetric:
         exact = torch.where(high / last >= low / first, high / last, -low / -first)
@@ -86,9 +86,30 @@ def batched_sums(a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor) -> Tensor
     return (left @ right.transpose(1, 2)).to(torch.int32)
 
 
+def batched(a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor,
+            scales: tuple[Tensor, Tensor]) -> Tensor:
+    """float32 [B, M, N]: the sums times *scales* [B, M] and [B, N], those of *b* first."""
+    sums = batched_sums(a, a_zero, b, b_zero).float()
+    return sums * scales[1][:, None, :] * scales[0][..., None]
+
+
 def depthwise(codes: Tensor, filters: Tensor, zero: int, window: Sequence[int]) -> Tensor:
     """int32 sums of *codes* [B, C, H, W] and *filters* [C, kh, kw]."""
     stride, padding, dilation = window[:2], window[2:4], window[4:]
     sums = conv2d(codes.double() - zero, filters.double()[:, None], None, list(stride),
                   list(padding), list(dilation), groups=len(filters))
     return sums.to(torch.int32)
+
+
+def level_digits(x: Tensor, scale: Tensor, shift: float, bounds: Tensor,
+                 digits: Tensor) -> Tensor:
+    """int8 [planes, M, K]: *digits* [planes, n] of the levels nearest to (*x* - shift) / scale.
+
+    Raises:
+        NotFinite: a number is NaN or infinite.
+    """
+    if not bool(x.isfinite().all()):
+        raise NotFinite("the numbers are not all finite")
+    ranks = torch.bucketize((x - shift) / scale.view(-1, 1), bounds)
+    return digits[:, ranks]
+

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mpsearch.kernels import native
+from mpsearch.kernels import native, reference
 from mpsearch.kernels.library import Kernels
 from mpsearch.kernels.packed import BITS, PackedWeight
 
@@ -18,8 +18,9 @@ _LOW, _HIGH = -128, 127
 
 
 def is_right(own: Kernels) -> bool:
-    """Whether *own* gives the numbers that int64 arithmetic gives."""
-    return all(_linear_is_right(own, bits) for bits in BITS) and _pairs_are_right(own)
+    """Whether *own* gives the numbers that int64 arithmetic and plain rounding give."""
+    return (all(_linear_is_right(own, bits) for bits in BITS) and _pairs_are_right(own)
+            and all(_codes_are_right(own, symmetric=each) for each in (True, False)))
 
 
 def _linear_is_right(own: Kernels, bits: int) -> bool:
@@ -42,6 +43,17 @@ def _pairs_are_right(own: Kernels) -> bool:
                       for rows in (_ROWS, _OUTPUTS))
     made = native.batched(own, a.to(torch.int8), a_zero, b.to(torch.int8), b_zero)
     return torch.equal(made.long(), (a - _LOW).long() @ (b - _LOW).long().transpose(1, 2))
+
+
+def _codes_are_right(own: Kernels, *, symmetric: bool) -> bool:
+    """Of rows of small and large numbers with ties: half of every whole number of steps."""
+    steps = torch.arange(_INPUTS).remainder(256) / 2 - 64
+    x = torch.ldexp(steps[None], torch.tensor([[-30], [0], [40]]))
+    first, last = (_LOW, _HIGH) if symmetric else (0, _HIGH - _LOW)
+    return all(torch.equal(one, two) for one, two in zip(
+        native.quantize(own, x, first, last, symmetric=symmetric),
+        reference.quantize(x, first, last, scale=None, zero=None, symmetric=symmetric),
+        strict=True))
 
 
 def _extreme(shape: tuple[int, ...], low: int, high: int, *, seed: int) -> Tensor:

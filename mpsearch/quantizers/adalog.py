@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mpsearch.core.formats.levels import LevelFormat
 from mpsearch.quantizers.levels import Levels
+from mpsearch.quantizers.stairs import Strand
 
 _OCTAVE = 37
 """Steps of the exponent in an octave (r in the paper)."""
@@ -36,6 +37,13 @@ class AdaLog(Levels):
         """One table for each q: up to 128, or where the smallest power is below ``2**-40``."""
         most = min(_LARGEST, -(-_DEEPEST * _OCTAVE // ((1 << fmt.bits) - 2)))
         return torch.stack([_levels(fmt.bits, q) for q in range(1, most + 1)])
+
+    def strands(self, fmt: LevelFormat, number: int) -> tuple[Strand, ...]:
+        """Mantissas, shifted left by what the least power is shifted more."""
+        shift, mantissa = (each.tolist() for each in decode_table(fmt.bits, number + 1))
+        whole = [own << (shift[-1] - by) for own, by in zip(mantissa, shift, strict=True)]
+        return (Strand(unit=2.0 ** -shift[-1] / ((1 << (fmt.bits + 1)) - 2),
+                       whole=(0, *reversed(whole))),)
 
 
 def decode_table(bits: int, q: int) -> tuple[Tensor, Tensor]:

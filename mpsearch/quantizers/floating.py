@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import torch
 from torch import Tensor
 
 from mpsearch.core.formats.floating import FloatFormat
@@ -13,8 +15,9 @@ from mpsearch.quantizers.base import Params
 from mpsearch.quantizers.elementwise import Elementwise, by_layout
 from mpsearch.quantizers.float_scales import block_scaled, free_scaled, token_scaled
 from mpsearch.quantizers.layout import Layout
-from mpsearch.quantizers.mini_floats import codes_of, numbers_of
+from mpsearch.quantizers.mini_floats import codes_of, numbers_of, rounded_
 from mpsearch.quantizers.slices import Slices
+from mpsearch.quantizers.stairs import Stairs, Strand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,25 @@ class Float(Elementwise[FloatFormat]):
         del layout
         numbers = numbers_of(_numbers(fmt, params)).to(codes.device)
         return numbers[codes.long()].mul_(params.scale)
+
+    def stairs(self, params: Params, fmt: FloatFormat) -> Stairs:
+        """The numbers in rising order, exactly."""
+        return _stairs(_numbers(fmt, params))
+
+
+@cache
+def _stairs(numbers: MiniFloat) -> Stairs:
+    known = numbers_of(numbers)[:numbers.last_code + 1]
+    levels = torch.cat([-known[1:].flip(0), known])
+    sizes = torch.arange(len(known))
+    codes = torch.cat([sizes[1:].flip(0) + (1 << (numbers.bits - 1)), sizes])
+    # A number halfway between two goes to one of them: where that is the upper one, the bound is
+    # the float32 number before.
+    bounds = (levels[1:] + levels[:-1]) / 2
+    upper = rounded_(bounds.clone(), numbers) == levels[1:]
+    before = torch.nextafter(bounds, torch.full_like(bounds, -torch.inf))
+    return Stairs(bounds=torch.where(upper, before, bounds), codes=codes,
+                  strands=(Strand.of(levels.tolist()),))
 
 
 def _numbers(fmt: FloatFormat, params: Params) -> MiniFloat:

@@ -24,6 +24,7 @@ from mpsearch.quantizers.rounding.choose import loops_for
 from mpsearch.quantizers.rounding.lookup import Table
 from mpsearch.quantizers.rows import Rows
 from mpsearch.quantizers.slices import Slices
+from mpsearch.quantizers.stairs import Stairs, Strand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,19 @@ class Levels(Elementwise[LevelFormat]):
         out = torch.empty(rows.x.shape, device=x.device)
         loops_for(rows.x).levels(rows.x, params.scale, _shift(params), table, out)
         return rows.back(out.to(x.dtype))
+
+    def stairs(self, params: Params, fmt: LevelFormat) -> Stairs:
+        """The levels of the chosen table; before scaling, numbers lose the shift."""
+        number = int(params.more["table"])
+        table = _tables(self, fmt)[number].to(torch.float32)
+        return Stairs.by_rank(_bounds(table), self.strands(fmt, number))
+
+    def strands(self, fmt: LevelFormat, number: int) -> tuple[Strand, ...]:
+        """Levels of table *number* as whole numbers: exactly those of `decode`.
+
+        A kind whose levels are whole numbers by themselves says so, where float32 rounds them.
+        """
+        return (Strand.of(_tables(self, fmt)[number].to(torch.float32).tolist()),)
 
     def _table(self, fmt: LevelFormat, params: Params, device: torch.device) -> Tensor:
         return _tables(self, fmt)[int(params.more["table"])].to(device, torch.float32)

@@ -16,6 +16,7 @@ from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.normal_levels import normal_levels
 from mpsearch.quantizers.numbers import Array, Numbers
 from mpsearch.quantizers.ordered import Ordered, trained
+from mpsearch.quantizers.stairs import Stairs, Strand
 from mpsearch.quantizers.threads import side_by_side
 
 _STARTS = (0.8, 0.9, 1.0, 1.12, 1.25)
@@ -51,14 +52,22 @@ class Lloyd(Elementwise[LloydFormat]):
     def coded(self, rows: Tensor, params: Params, fmt: LloydFormat, layout: Layout) -> Tensor:
         """The nearest levels, the lower one of two."""
         del layout
-        levels = _levels(fmt, params, rows.device)
-        bounds = (levels[1:] + levels[:-1]) / 2
+        bounds = _bounds(_levels(fmt, params, rows.device))
         return torch.bucketize(rows.float() / params.scale, bounds, out_int32=True)
 
     def values(self, codes: Tensor, params: Params, fmt: LloydFormat, layout: Layout) -> Tensor:
         """Levels times the scale."""
         del layout
         return _levels(fmt, params, codes.device)[codes.long()].mul_(params.scale)
+
+    def stairs(self, params: Params, fmt: LloydFormat) -> Stairs:
+        """The levels, exactly."""
+        levels = _levels(fmt, params, params.scale.device)
+        return Stairs.by_rank(_bounds(levels), (Strand.of(levels.tolist()),))
+
+
+def _bounds(levels: Tensor) -> Tensor:
+    return (levels[1:] + levels[:-1]) / 2
 
 
 def _levels(fmt: LloydFormat, params: Params, device: torch.device) -> Tensor:

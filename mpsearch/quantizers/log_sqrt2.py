@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mpsearch.core.formats.levels import LevelFormat
 from mpsearch.quantizers.levels import Levels
 from mpsearch.quantizers.log2 import powers
+from mpsearch.quantizers.stairs import Strand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +27,14 @@ class LogSqrt2(Levels):
     def tables(self, fmt: LevelFormat) -> Tensor:
         """One table."""
         return powers(fmt.bits, 0.5)
+
+    def strands(self, fmt: LevelFormat, number: int) -> tuple[Strand, ...]:
+        """Powers of two, and beside them those that are times the root of 1/2 in float32."""
+        levels = self.tables(fmt)[number].to(torch.float32).tolist()
+        own = [level if math.frexp(level)[0] == _HALF else 0.0 for level in levels]
+        rooted = [(level - each) / _ROOT for level, each in zip(levels, own, strict=True)]
+        return Strand.of(own), Strand.of(rooted)._replace(unit=Strand.of(rooted).unit * _ROOT)
+
+
+_HALF = 0.5  # the fraction of every power of two
+_ROOT = float(torch.tensor(0.5, dtype=torch.float64).sqrt().float())

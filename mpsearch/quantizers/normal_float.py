@@ -17,6 +17,7 @@ from mpsearch.quantizers.layout import Layout
 from mpsearch.quantizers.scale_search import Search, reach_of, shares
 from mpsearch.quantizers.scales import ScaleGrid
 from mpsearch.quantizers.slices import Slices
+from mpsearch.quantizers.stairs import Stairs, Strand
 from mpsearch.quantizers.threads import side_by_side
 
 _FINE = 1 << 14
@@ -59,6 +60,12 @@ class NormalFloat(Elementwise[NormalFloatFormat]):
         del layout
         return levels_of(fmt.bits).to(codes.device)[codes.long()].mul_(params.scale)
 
+    def stairs(self, params: Params, fmt: NormalFloatFormat) -> Stairs:
+        """The levels, exactly."""
+        del params
+        levels = levels_of(fmt.bits)
+        return Stairs.by_rank(_bounds(levels), (Strand.of(levels.tolist()),))
+
 
 @cache
 def levels_of(bits: int) -> Tensor:
@@ -81,8 +88,11 @@ def levels_of(bits: int) -> Tensor:
 
 
 def _codes(steps: Tensor, levels: Tensor) -> Tensor:
-    bounds = ((levels[1:].double() + levels[:-1].double()) / 2).float()
-    return torch.bucketize(steps, bounds.to(steps.device), out_int32=True)
+    return torch.bucketize(steps, _bounds(levels).to(steps.device), out_int32=True)
+
+
+def _bounds(levels: Tensor) -> Tensor:
+    return ((levels[1:].double() + levels[:-1].double()) / 2).float()
 
 
 @cache

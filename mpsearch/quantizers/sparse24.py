@@ -67,15 +67,20 @@ class Sparse24:
             BadInput: the codes do not fit *params*.
         """
         own = tuple(codes.shape if shape is None else shape)
-        rows, length = rows_of(own)
-        code = codes.reshape(fmt.codes(own)).long()
-        mask, first = (1 << fmt.bits) - 1, fmt.kept.code_range[0]
-        places = torch.stack([code & 3, code >> _PLACE_BITS & 3], -1)
-        above = code >> _TWO * _PLACE_BITS
-        two = torch.stack([above & mask, above >> fmt.bits & mask], -1) + first
-        integers = two.new_zeros((*code.shape, _FOUR)).scatter_(-1, places, two)
-        integers = integers.view(rows, -1)[:, :length].reshape(own).to(torch.int32)
+        integers = integers_of(codes, fmt, own)
         return _INTEGERS.decode(integers, params, fmt.kept, axes, dtype=dtype)
+
+
+def integers_of(codes: Tensor, fmt: Sparse24Format, shape: Sequence[int]) -> Tensor:
+    """The integers of a weight of *shape*, int32, in the format of those that are kept."""
+    rows, length = rows_of(tuple(shape))
+    code = codes.reshape(fmt.codes(tuple(shape))).long()
+    mask, first = (1 << fmt.bits) - 1, fmt.kept.code_range[0]
+    places = torch.stack([code & 3, code >> _PLACE_BITS & 3], -1)
+    above = code >> _TWO * _PLACE_BITS
+    two = torch.stack([above & mask, above >> fmt.bits & mask], -1) + first
+    integers = two.new_zeros((*code.shape, _FOUR)).scatter_(-1, places, two)
+    return integers.view(rows, -1)[:, :length].reshape(shape).to(torch.int32)
 
 
 def _fours(x: Tensor) -> Tensor:

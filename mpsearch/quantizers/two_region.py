@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mpsearch.core.formats.levels import LevelFormat
 from mpsearch.quantizers.levels import Levels
+from mpsearch.quantizers.stairs import Strand
 
 _OCTAVES = range(11)
 
@@ -28,23 +29,42 @@ class TwoRegion(Levels):
 
     def tables(self, fmt: LevelFormat) -> Tensor:
         """One table for each m from 0 to 10 and each of the two ways to divide the numbers."""
-        return torch.stack([make(fmt.bits, m) for make in (by_sign, by_size) for m in _OCTAVES])
+        return torch.stack([_shares(steps) for steps in _all_steps(fmt.bits)])
+
+    def strands(self, fmt: LevelFormat, number: int) -> tuple[Strand, ...]:
+        """Fine steps; the largest magnitude counts as 1."""
+        steps = _all_steps(fmt.bits)[number]
+        return (Strand(unit=1 / float(steps.abs().max()), whole=tuple(map(int, steps.tolist()))),)
 
 
 def by_sign(bits: int, m: int) -> Tensor:
     """Half of the codes below 0 in fine steps; 0 and the others above it in coarse steps."""
-    half = 1 << (bits - 1)
-    fine = torch.arange(-half, 0, dtype=torch.float64)
-    coarse = torch.arange(half, dtype=torch.float64) * 2**m
-    levels = torch.cat([fine, coarse])
-    return levels / levels.abs().max()
+    return _shares(_steps_by_sign(bits, m))
 
 
 def by_size(bits: int, m: int) -> Tensor:
     """0 and half of the codes in fine steps; above them the other half in coarse steps."""
+    return _shares(_steps_by_size(bits, m))
+
+
+def _all_steps(bits: int) -> list[Tensor]:
+    return [make(bits, m) for make in (_steps_by_sign, _steps_by_size) for m in _OCTAVES]
+
+
+def _shares(steps: Tensor) -> Tensor:
+    return steps / steps.abs().max()
+
+
+def _steps_by_sign(bits: int, m: int) -> Tensor:
+    half = 1 << (bits - 1)
+    fine = torch.arange(-half, 0, dtype=torch.float64)
+    coarse = torch.arange(half, dtype=torch.float64) * 2**m
+    return torch.cat([fine, coarse])
+
+
+def _steps_by_size(bits: int, m: int) -> Tensor:
     half = 1 << (bits - 1)
     fine = torch.arange(half, dtype=torch.float64)
     first = ((half - 1) >> m) + 1
     coarse = torch.arange(first, first + half, dtype=torch.float64) * 2**m
-    levels = torch.cat([fine, coarse])
-    return levels / levels[-1]
+    return torch.cat([fine, coarse])

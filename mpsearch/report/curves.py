@@ -38,7 +38,7 @@ def draw_curves(axes: Axes, front: Front) -> None:
     _label_bits(axes, front, placed)
     axes.set_ylabel("KL(float ‖ quantized) on held-out data, nats" if front.measured
                     else _predicted_label(front))
-    _label_losses(axes, scale.limits)
+    label_losses(axes, scale.limits)
     if separate(front):
         _draw_right_axis(axes, front, scale)
     _draw_legend(axes)
@@ -152,10 +152,11 @@ def _draw_right_axis(axes: Axes, front: Front, scale: LossAxes) -> None:
     right.set_ylabel(f"{_predicted_label(front)}\n(axis shifted to meet the measured points)",
                      color=GREEN)
     right.tick_params(axis="y", which="both", labelcolor=GREEN)
-    _label_losses(right, limits)
+    label_losses(right, limits)
 
 
-def _label_losses(axes: Axes, limits: tuple[float, float]) -> None:
+def label_losses(axes: Axes, limits: tuple[float, float]) -> None:
+    """Plain numbers on a logarithmic vertical axis that shows *limits*."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     # under a decade and a half, powers of ten alone would leave an axis with one number

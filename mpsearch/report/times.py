@@ -11,6 +11,8 @@ from mpsearch.cost.bounds import Bound, Limits
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import NOTHING, number, percent
 
+SIMULATED = "simulated"
+"""The provider whose times are those of fake quantization."""
 _MOST_COLUMNS = 8
 _FEW = 3
 
@@ -147,6 +149,17 @@ def undecided(same: int, several: int, device: str) -> str:
             f"{several} groups of layers with a choice: fewer bits buy nothing there, and the "
             "budget leaves them at the scheme of least loss; add a budget on size, such as 4.5bpw")
 
+
+def of_the_simulation(device: str) -> str:
+    """What to say of a latency that is one of fake quantization."""
+    return (f"the times of {device} are those of fake quantization, which computes in float: "
+            "mpsearch profile --provider integer times the integers")
+
+
+def elsewhere(timed: str, here: str) -> str:
+    """What to say of times that were taken on another processor than this."""
+    return (f"the times of host were taken on another processor ({timed}) than this one ({here}): "
+            "run mpsearch profile again")
 
 
 def _layers(names: Sequence[str], line: Timeline) -> str:

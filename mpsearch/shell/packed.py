@@ -10,7 +10,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Policy
 from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.units import human_bytes, percent
-from mpsearch.shell.runs import evaluation_data, evaluation_tables
+from mpsearch.shell.runs import evaluation_data, evaluation_tables, speed_data, speed_tables
 from mpsearch.shell.terminal import Tables
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def packing_data(done: Packing, backend: str, path: Path) -> dict[str, Any]:
     written = done.written
     measured = evaluation_data(written.policy, done.evaluation, backend) if done.evaluation else {
         "backend": backend, "totals": io.to_data(written.policy.totals)}
-    return {**measured, "file_bytes": written.file_bytes, "header_bytes": written.header_bytes,
-            "files": [str(path)]}
+    return {**measured, "speed": speed_data(done.speed), "file_bytes": written.file_bytes,
+            "header_bytes": written.header_bytes, "files": [str(path)]}
 
 
 def packing_tables(done: Packing, path: Path) -> Tables:
@@ -58,12 +58,14 @@ def packing_tables(done: Packing, path: Path) -> Tables:
     written = done.written
     parts = evaluation_tables(written.policy, done.evaluation) if done.evaluation else []
     sizes = human_bytes(written.file_bytes), human_bytes(written.header_bytes)
-    return [*parts, f"wrote {path}: {sizes[0]}, of which the header is {sizes[1]}"]
+    return [*parts, *speed_tables(done.speed),
+            f"wrote {path}: {sizes[0]}, of which the header is {sizes[1]}"]
 
 
 def packed_data(found: PackedRun, backend: str) -> dict[str, Any]:
     """What `run --packed` prints with ``--json``."""
     return {"score": io.to_data(found.score) if found.score else None, "backend": backend,
+            "speed": speed_data(found.speed),
             "model": io.to_data(found.policy.model), "totals": io.to_data(found.policy.totals),
             "file_bytes": found.file_bytes, "header_bytes": found.header_bytes,
             "layers": {name: str(scheme) for name, scheme in found.policy.layers.items()},
@@ -86,4 +88,4 @@ def packed_tables(found: PackedRun) -> Tables:
                    percent(made.top1, made.top1_stderr))]
     done = [] if score else ["it runs; give --data to see how often it is right"]
     return [Grid(title="Packed model", columns=words("") + numbers("value"), rows=tuple(facts)),
-            *done]
+            *speed_tables(found.speed), *done]

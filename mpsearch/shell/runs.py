@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from mpsearch.core import io
 from mpsearch.core.types import Evaluation, Policy
@@ -10,9 +11,37 @@ from mpsearch.report import table
 from mpsearch.report.units import percent, with_error
 from mpsearch.shell.terminal import Tables
 
+if TYPE_CHECKING:
+    from mpsearch.steps.speed import Speed, Timed
+
+
+def timed_data(policy: Policy, timed: Timed, backend: str) -> dict[str, Any]:
+    """What `run` prints with ``--json``."""
+    return {**evaluation_data(policy, timed.evaluation, backend), "speed": speed_data(timed.speed)}
+
+
+def timed_tables(policy: Policy, timed: Timed) -> Tables:
+    """The policy's measures, and its size and speed beside the float model."""
+    return [*evaluation_tables(policy, timed.evaluation), *speed_tables(timed.speed)]
+
+
+def speed_data(speed: Speed | None) -> dict[str, Any] | None:
+    """A policy's speed as plain data."""
+    return None if speed is None else {**asdict(speed), "ratio": speed.ratio}
+
+
+def speed_tables(speed: Speed | None) -> Tables:
+    """Size and milliseconds of the float model and of a policy, and what to make of them."""
+    if speed is None:
+        return []
+    from mpsearch.report.speed import Beside, beside, slower
+
+    told = Beside(**asdict(speed))
+    return [beside(told), *slower(told)]
+
 
 def evaluation_data(policy: Policy, evaluation: Evaluation, backend: str) -> dict[str, Any]:
-    """What `run` prints with ``--json``."""
+    """A policy's measures as plain data."""
     return {**io.to_data(evaluation), "backend": backend, "totals": io.to_data(policy.totals)}
 
 

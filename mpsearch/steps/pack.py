@@ -17,6 +17,7 @@ from mpsearch.packed.writing import Written, write_packed
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.run import check_fits, evaluate_policy
 from mpsearch.steps.session import Session
+from mpsearch.steps.speed import Speed, require_seconds, speed_of
 
 
 def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
@@ -34,19 +35,25 @@ def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """A file that was written, and what the policy in it measures; None where there was no data."""
+    """A file that was written, and what the policy in it measures; None where there was no data.
+
+    *speed* is None where it was not asked for.
+    """
 
     written: Written
     evaluation: Evaluation | None
+    speed: Speed | None = None
 
 
 def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[str],
-                      backend: str, progress: ProgressBar) -> Packing:
+                      backend: str, progress: ProgressBar, *, timing: float) -> Packing:
     """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
     _require_whole(policy)
     io.require_writable(path)
+    require_seconds(timing)
     evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
-    return Packing(written=pack(policy, session, path), evaluation=evaluation)
+    speed = speed_of(policy, session, backend, timing)
+    return Packing(written=pack(policy, session, path), evaluation=evaluation, speed=speed)
 
 
 def _require_whole(policy: Policy) -> None:

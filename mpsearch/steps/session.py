@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mpsearch.sources.batch import Batches
+    from mpsearch.sources.division import Split
     from mpsearch.sources.model import LoadedModel
     from mpsearch.steps.capture import Captured
 
@@ -73,6 +74,14 @@ class Session:
             BadInput: there is no data.
         """
         return _required(self.calibration)
+
+    def samples(self, split: Split, count: int) -> Batches:
+        """At most *count* samples of *split*; fewer are the beginning of more.
+
+        Raises:
+            BadInput: there is no data.
+        """
+        return _required(self._split(split, count))
 
     @cached_property
     def captured(self) -> Captured:

@@ -10,7 +10,17 @@ from mpsearch.core.machine import MachineTable
 from mpsearch.core.types import LayerSpec, Scheme, SearchSpace
 from mpsearch.cost.bounds import Bound, bytes_moved, limits_of
 from mpsearch.cost.latency import fused
-from mpsearch.report.times import LayerTime, OtherTime, Timeline, undecided
+from mpsearch.report.times import (
+    SIMULATED,
+    LayerTime,
+    OtherTime,
+    Timeline,
+    elsewhere,
+    of_the_simulation,
+    undecided,
+)
+from mpsearch.steps.devices import HOST
+from mpsearch.steps.host import cpu_name
 
 if TYPE_CHECKING:
     from mpsearch.steps.allocate import Allocation
@@ -42,13 +52,24 @@ def timelines(found: Profile) -> list[Timeline]:
 
 
 def truths(allocation: Allocation) -> list[str]:
-    """Where a budget that is a latency alone decides nothing, a line that says so."""
+    """What to know of the times that budgets counted on, a line each.
+
+    Times of another processor, times of the simulation, and where a budget that is a latency alone
+    decides nothing.
+    """
     costing = allocation.measured.costing
     asked = {row.budget.metric for row in allocation.budgets}
-    if costing is None or costing.machine is None or asked != {"latency_ms"}:
+    if costing is None or costing.machine is None or "latency_ms" not in asked:
         return []
+    table, found = costing.machine.table, []
+    if table.device == HOST and table.origin == "measured" and table.cpu != cpu_name():
+        found.append(elsewhere(table.cpu, cpu_name()))
+    if table.provider == SIMULATED:
+        found.append(of_the_simulation(table.device))
     same, several = costing.undecided()
-    return [undecided(same, several, costing.machine.table.device)] if same else []
+    if same and asked == {"latency_ms"}:
+        found.append(undecided(same, several, table.device))
+    return found
 
 
 class _Reader:

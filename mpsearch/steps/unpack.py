@@ -31,6 +31,7 @@ from mpsearch.steps.request import DEFAULT_MODEL, Request
 from mpsearch.steps.run import apply_policy, check_fits
 from mpsearch.steps.score import Score, score
 from mpsearch.steps.session import Session
+from mpsearch.steps.speed import Speed, require_seconds, speed_of
 from mpsearch.workspace import DEFAULT, Workspace
 
 _MOST = 1 << 28
@@ -155,22 +156,28 @@ def _own_model(packed: Packed) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedRun:
-    """What came of running a packed file: what is in it, its score where there was data, notes."""
+    """What came of running a packed file: what is in it, its score where there was data, notes.
+
+    *speed* is beside the same model in float, None where it was not asked for.
+    """
 
     policy: Policy
     file_bytes: int
     header_bytes: int
     score: Score | None
     notes: tuple[str, ...]
+    speed: Speed | None = None
 
 
 def run(path: str, model: str | nn.Module | None, options: Mapping[str, Any], backend: str,
-        progress: ProgressBar) -> PackedRun:
+        progress: ProgressBar, *, timing: float) -> PackedRun:
     """Run the packed file at *path*; see `mpsearch.run_packed`."""
     plugins.require("backend", backend)
+    require_seconds(timing)
     session = open_packed(path, model, options)
     packed = session.packed
     module = apply_policy(packed.policy, session, None, backend)
     found = score(module, session, progress) if session.has_data else None
     return PackedRun(policy=packed.policy, file_bytes=packed.file_bytes,
-                     header_bytes=packed.header_bytes, score=found, notes=session.captured.notes)
+                     header_bytes=packed.header_bytes, score=found, notes=session.captured.notes,
+                     speed=speed_of(packed.policy, session, backend, timing))

@@ -4,14 +4,17 @@ import pytest
 import torch
 
 from mpsearch.backends.integer.backend import Integer
+from mpsearch.backends.integer.refusal import of_layer
 from mpsearch.backends.simulated import Simulated
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.formats import IntFormat, registry
+from mpsearch.core.formats.codewords import VectorFormat
 from mpsearch.core.formats.floating import FloatFormat
+from mpsearch.core.formats.split import OutlierInputsFormat
 from mpsearch.core.types import Scheme
 from mpsearch.fakequant.keys import chosen_ranges
 
-MODELS = ("chain", "residual", "attention", "sdpa", "language")
+MODELS = ("chain", "residual", "attention", "sdpa", "language", "stored")
 
 
 @pytest.fixture
@@ -71,11 +74,6 @@ def test_weights_alone_are_multiplied_in_float(models, both, name):
         assert torch.equal(integer(*args), simulated(*args))
 
 
-def test_weights_that_are_stacks_of_matrices_are_refused(both):
-    with pytest.raises(Unsupported, match="stack of matrices"):
-        both("stored", scheme_of(IntFormat(bits=4), CALIBRATED))
-
-
 def test_values_that_are_not_finite_are_told_with_their_layer(models, both):
     integer, *_ = both("chain", scheme_of(IntFormat(bits=4), CALIBRATED))
     args = models.inputs_of("chain", 2)
@@ -94,10 +92,9 @@ def test_batches_of_any_size_run_and_their_samples_do_not_meet(models, both):
 
 
 @pytest.mark.parametrize(("scheme", "words"), [
-    (Scheme(weight=IntFormat(bits=12), input=IntFormat(bits=8, granularity="token")),
-     "nearest is int with 8 bits, granularity channel"),
-    (Scheme(weight=IntFormat(bits=4), input=FloatFormat(bits=4, granularity="token",
-                                                         scale="absmax")),
+    (Scheme(weight=VectorFormat(bits=2), input=IntFormat(bits=8, granularity="token")),
+     "nearest is int with 2 bits, granularity channel"),
+    (Scheme(weight=IntFormat(bits=4), input=OutlierInputsFormat(bits=4)),
      "nearest is int with 4 bits, granularity token"),
     (Scheme(input=IntFormat(bits=8, granularity="token")), "keeps its weight in float"),
 ])
@@ -106,3 +103,16 @@ def test_what_no_kernel_multiplies_is_refused_by_name(both, scheme, words):
         both("chain", scheme)
     assert "layer '" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_blocks_of_activations_are_refused_where_windows_reach_over_them(both):
+    blocks = FloatFormat(bits=4, blocks="mx", scale="absmax")
+    with pytest.raises(Unsupported, match=r"has its input in kind=float.*granularity token"):
+        both("residual", Scheme(weight=IntFormat(bits=4), input=blocks))
+
+
+def test_what_kernels_refuse_is_told_with_the_layer():
+    with pytest.raises(Unsupported, match=r"^layer 'here': a sum of 9 products"), of_layer("here"):
+        raise Unsupported("a sum of 9 products")
+    with pytest.raises(Unsupported, match=r"^layer 'there': no$"), of_layer("here"):
+        raise Unsupported("layer 'there': no")

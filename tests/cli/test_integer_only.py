@@ -32,8 +32,8 @@ def place(integers, tmp_path):
 
 
 def run(tool, place, backend):
-    return tool("run", "--policy", "policy.json", "--backend", backend, "--evaluation-samples",
-                "32", "--json", cwd=place)
+    return tool("run", "--policy", "policy.json", "--timing", "0", "--backend", backend,
+                "--evaluation-samples", "32", "--json", cwd=place)
 
 
 def test_a_policy_of_integers_runs_with_no_data_but_what_it_is_measured_on(tool, place):

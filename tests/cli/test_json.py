@@ -28,7 +28,8 @@ def data(split):
     ("run", "--policy", "policy.json"), ("show", "policy.json"),
     ("show", "policy.json", "--against", "policy.json"), ("spaces",), ("spaces", "weights_only")])
 def test_one_json_object_and_nothing_else(tool, user, mine, command):
-    options = {"show": (), "spaces": (), "run": mine[4:6], "measure": (*mine[:4], *mine[6:])}
+    options = {"show": (), "spaces": (), "run": (*mine[4:6], "--timing", "0"),
+               "measure": (*mine[:4], *mine[6:])}
     ran = tool(*command, "--json", *options.get(command[0], mine), cwd=user)
     assert isinstance(ran.data, dict)
 

@@ -133,8 +133,8 @@ def test_a_trained_resnet_with_its_own_weights_and_images(tool, test_data, tmp_p
     assert len(policy.layers) == 20
     assert policy.evaluation.float_top1 > 0.7
     assert policy.evaluation.agreement > 0.8
-    again = tool("run", "--policy", "policy.json", "--evaluation-samples", "128", "--batch-size",
-                 "64", "--json", cwd=tmp_path)
+    again = tool("run", "--policy", "policy.json", "--timing", "0",
+                 "--evaluation-samples", "128", "--batch-size", "64", "--json", cwd=tmp_path)
     assert again.data["kl"] == policy.evaluation.kl
 
 
@@ -200,7 +200,7 @@ def test_weights_and_activations_of_the_embedded_model(tool, tmp_path):
               if any(fmt and not fmt.dynamic for fmt in (scheme.input, scheme.other))]
     assert all(scheme.input is not None for scheme in policy.layers.values())
     assert set(policy.activations) == set(static)
-    again = tool("run", "--policy", "policy.json", *few, "--json", cwd=tmp_path)
+    again = tool("run", "--policy", "policy.json", "--timing", "0", *few, "--json", cwd=tmp_path)
     assert again.data["kl"] == policy.evaluation.kl
 
 
@@ -210,7 +210,8 @@ def test_weights_in_groups(tool, user, mine):
                cwd=user)
     policy = check(ran, user, bits=5)
     assert {scheme.weight.group_size for scheme in policy.layers.values()} <= {32, 64, 128}
-    again = tool("run", "--policy", "policy.json", "--json", *mine[4:6], *mine[8:], cwd=user)
+    again = tool("run", "--policy", "policy.json", "--timing", "0", "--json", *mine[4:6],
+                 *mine[8:], cwd=user)
     assert again.data["kl"] == policy.evaluation.kl
 
 

@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 
-SAVE = ("run", "--policy", "policy.json", "--save", "model.safetensors", "--json")
-RUN = ("run", "--packed", "model.safetensors")
+SAVE = ("run", "--policy", "policy.json", "--timing", "0", "--save", "model.safetensors",
+        "--json")
+RUN = ("run", "--packed", "model.safetensors", "--timing", "0")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-RUN = ("run", "--policy", "policy.json", "--json")
+RUN = ("run", "--policy", "policy.json", "--json", "--timing", "0")
 
 
 def test_it_measures_what_the_policy_says_was_measured(tool, measured_digits, few, listing):
@@ -38,11 +38,32 @@ def test_the_model_of_the_policy_may_be_named_again(tool, user, mine):
 
 
 def test_a_person_reads_the_same_numbers(tool, user, mine):
-    ran = tool("run", "--policy", "policy.json", *mine[4:6], cwd=user)
+    ran = tool("run", "--policy", "policy.json", *mine[4:6], "--timing", "0", cwd=user)
     assert ran.code == 0
     evaluation = json.loads((user / "policy.json").read_text())["evaluation"]
     assert f"{100 * evaluation['agreement']:.1f} ±" in ran.out
     assert "32 held-out samples" in ran.out
+
+
+def test_it_is_timed_beside_the_float_model(tool, user, mine):
+    ran = tool("run", "--policy", "policy.json", *mine[4:6], "--timing", "0.01", "--json",
+               cwd=user)
+    speed = ran.data["speed"]
+    assert speed["ratio"] == speed["float_ms"] / speed["policy_ms"] > 0
+    assert (speed["batch"], speed["backend"]) == (1, "simulated")
+    assert speed["policy_bytes"] == ran.data["totals"]["file_bytes"]
+    assert speed["float_bytes"] > 0
+    told = tool("run", "--policy", "policy.json", *mine[4:6], "--timing", "0.01", cwd=user)
+    assert "milliseconds  speed-up" in told.out
+    assert "this policy" in told.out
+    assert tool(*RUN, *mine[4:6], cwd=user).data["speed"] is None
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_a_time_without_sense_is_refused(tool, user, seconds):
+    ran = tool("run", "--policy", "policy.json", "--timing", seconds, cwd=user)
+    assert ran.code == 2
+    assert "timed for 0 seconds (not at all) or more" in ran.err
 
 
 @pytest.mark.parametrize("count", [1, 7])

@@ -11,7 +11,7 @@ from mpsearch.core.types import Scheme
 from mpsearch.fakequant.keys import chosen_ranges
 from mpsearch.graph.fingerprint import fingerprint
 
-RUNS_ALL = {"simulated"}
+RUNS_ALL = {"simulated", "integer"}
 """Backends that refuse nothing here; others say in one line what they cannot run."""
 MODELS = ("chain", "residual", "attention", "sdpa", "language", "stored")
 

@@ -1,4 +1,6 @@
-"""What every provider promises: it offers what runs, refuses what does not, and says what it is."""
+"""What every provider promises: it runs what it takes, refuses the rest, and says what it is."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,9 +11,8 @@ from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme
 from mpsearch.fakequant.activations import calibrate
 from mpsearch.graph.flow import find_flow
-from mpsearch.steps.capture import Captured
-from mpsearch.steps.places import find_places
-from mpsearch.steps.record import StudyRecord
+from mpsearch.steps.laps import by_step, shortest
+from mpsearch.steps.offered import ranges_for
 
 NAMES = ["residual", "sdpa", "sdpa_gqa", "language"]
 TOKEN = IntFormat(bits=4, granularity="token")
@@ -27,53 +28,55 @@ def provider(request):
 
 
 @pytest.fixture(params=NAMES)
-def offered(request, models):
-    """The places of a model on four samples, and every scheme that each of them may take."""
-    model = models.caught(request.param)
-    space = models.space_of(model.layers, SCHEMES)
-    shapes = {spec.name: spec.weight_shape for spec in model.layers.specs if spec.weight_shape}
-    flow = find_flow(model.program, model.shapes, model.args, shapes)
-    args = models.inputs_of(request.param, 4)
-    record = StudyRecord(model=None, space=space, other_bytes=0, data_digest="",
-                         ranges=calibrate(model.program, space, [args]))
-    captured = Captured(model=None, program=model.program, layers=model.layers,
-                        shapes=model.shapes, fake=model.fake, other_bytes=0, inputs=(), notes=())
-    found = find_places(captured, flow, record, args, 4)
-    return [(found[key[:2]], piece, scheme)
-            for key, (piece, scheme) in flow.needed(space).items()]
+def model(request, models):
+    """A model with its flow and its calibrated ranges, and four samples."""
+    found = models.caught(request.param)
+    space = models.space_of(found.layers, SCHEMES)
+    shapes = {spec.name: spec.weight_shape for spec in found.layers.specs if spec.weight_shape}
+    four = models.inputs_of(request.param, 4)
+    return SimpleNamespace(
+        program=found.program, layers=found.layers, fake=found.fake, four=four,
+        flow=find_flow(found.program, found.shapes, found.args, shapes),
+        ranges=calibrate(found.program, space, [four]))
 
 
-def test_what_is_offered_runs_again_and_again_and_leaves_no_trace(provider, offered):
-    ran = 0
-    with torch.inference_mode():
-        for place, _, scheme in offered:
-            try:
-                offer = provider.offer(place, scheme)
-            except Unsupported:
-                continue
-            runs = [offer.make() for _ in range(2)]
-            weights = None if place.weight is None else place.weight.clone()
-            for run in (*runs, runs[0]):
-                run()
-            if weights is not None:
-                assert torch.equal(place.weight, weights)
-            ran += 1
-    assert ran
-
-
-def test_everything_that_is_not_quantized_is_offered(provider, offered):
-    for place, _, scheme in offered:
-        if scheme.is_float:
-            assert provider.offer(place, scheme).alike
-
-
-def test_weights_are_counted_where_there_are_any(provider, offered):
-    for place, piece, scheme in offered:
+def answers(provider, model, scheme):
+    """What each layer runs in under *scheme*, without those that are refused."""
+    made = {}
+    for spec in model.layers.specs:
         try:
-            offer = provider.offer(place, scheme)
+            made[spec.name] = provider.runs(model.layers.call(spec.name),
+                                            scheme.for_kind(spec.kind))
         except Unsupported:
             continue
-        assert (offer.weight_bytes > 0) == (piece.weights > 0)
+    return made
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+def test_it_runs_what_it_takes_and_tells_where_it_stands(provider, model, scheme):
+    schemes = answers(provider, model, scheme)
+    module = provider.module(model.program, model.fake, schemes,
+                             ranges_for(model.ranges, schemes))
+    with torch.inference_mode():
+        before = module(*model.four)
+        times = shortest(lambda: module(*model.four), model.flow, 1)
+        assert torch.equal(module(*model.four), before), "watching changes nothing"
+    assert all(sum(parts) > 0 for parts in by_step(times, model.flow).values())
+    opened = any(not schemes.get(piece.layer, Scheme()).is_float
+                 for step in model.flow.steps for piece in step.opened if piece.layer)
+    parts = [parts[0] for parts in by_step(times, model.flow).values()]
+    assert any(parts) == opened, "products are told apart where they run as such"
+
+
+def test_an_answer_is_its_own_answer(provider, model):
+    for scheme in SCHEMES:
+        for layer, plain in answers(provider, model, scheme).items():
+            assert provider.runs(model.layers.call(layer), plain) == plain
+
+
+def test_float_is_taken_as_it_is(provider, model):
+    assert set(answers(provider, model, Scheme())) == {s.name for s in model.layers.specs}
+    assert all(plain.is_float for plain in answers(provider, model, Scheme()).values())
 
 
 def test_it_says_what_it_is(provider):
@@ -83,20 +86,17 @@ def test_it_says_what_it_is(provider):
     assert dict(provider.versions())
 
 
-def test_the_float_model_offers_nothing_quantized(offered):
+def test_the_float_model_runs_nothing_quantized(model):
     provider = plugins.make("provider", "float")
-    quantized = [(place, scheme) for place, _, scheme in offered if not scheme.is_float]
-    for place, scheme in quantized:
+    for spec in model.layers.specs:
         with pytest.raises(Unsupported, match="float model"):
-            provider.offer(place, scheme)
+            provider.runs(model.layers.call(spec.name), Scheme(weight=IntFormat(bits=4)))
 
 
-def test_the_simulation_runs_every_width_of_a_weight_alike(offered):
+def test_the_simulation_runs_every_width_of_a_weight_alike(model):
     provider = plugins.make("provider", "simulated")
-    by_input = {}
-    for place, _, scheme in offered:
-        offer = provider.offer(place, scheme)
-        by_input.setdefault((place.piece.shape, str(Scheme(input=scheme.input,
-                                                           other=scheme.other))), set()).add(
-            offer.alike)
-    assert all(len(alike) == 1 for alike in by_input.values())
+    for spec in model.layers.specs:
+        if spec.weight:
+            call = model.layers.call(spec.name)
+            assert len({provider.runs(call, Scheme(weight=IntFormat(bits=bits), input=TOKEN))
+                        for bits in (2, 4, 8)}) == 1

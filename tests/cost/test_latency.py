@@ -81,11 +81,18 @@ def test_attention_is_whole_while_nothing_quantizes_it():
     assert found.table.values == ((0.0,), (0.0,))
 
 
-@pytest.mark.parametrize("menus", [((Scheme(), FOUR), (Scheme(),)), ((Scheme(),), (FOUR,))])
-def test_attention_counts_in_the_open_where_a_scheme_quantizes_one_product(menus):
-    found = latency(*attention(*menus))
+def test_attention_counts_in_the_open_where_it_cannot_be_whole():
+    found = latency(*attention((Scheme(),), (FOUR,)))
     assert found.fixed == 2_000_000_000
     assert [row[0] for row in found.table.values] == [1e9, 4e9]
+
+
+def test_products_in_float_share_out_what_their_whole_saves():
+    found = latency(*attention((Scheme(), FOUR), (Scheme(), FOUR)))
+    assert found.fixed == 2_000_000_000
+    assert found.table.values == ((0.2e9, 1e9), (0.8e9, 4e9))
+    assert found.total((0, 0)) == pytest.approx(3.0), "as one operation takes"
+    assert found.total((1, 1)) == pytest.approx(7.0), "as its parts take"
 
 
 def test_groups_whose_schemes_all_take_the_same_time_are_named(hand):

@@ -56,10 +56,19 @@ def test_grouped_scales_and_16_bit_codes():
         near(conv2d(each, filters, bias), wanted)
 
 
+@pytest.mark.usefixtures("anywhere")
+def test_no_image_gives_no_image():
+    for groups in (1, 6):
+        a, filters, *_ = made(6, 6, groups, (3, 3))
+        assert conv2d(a._replace(codes=a.codes[:0]), filters).shape == (0, 6, 7, 9)
+
+
 def test_what_does_not_fit_is_said():
     a, filters, *_ = made(6, 6, 6, (3, 3))
     with pytest.raises(BadInput, match="convolution of 6 channels"):
         conv2d(a._replace(codes=a.codes[:, :5]), filters)
+    with pytest.raises(BadInput, match=r"kernel of 3 x 3 does not fit codes of shape \(2, 6, 2, "):
+        conv2d(a._replace(codes=a.codes[:, :, :2]), filters)
     with pytest.raises(BadInput, match="one scale"):
         conv2d_sums(a._replace(scale=torch.ones(2)), filters)
     with pytest.raises(BadInput, match="do not divide"):

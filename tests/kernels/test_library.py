@@ -2,8 +2,10 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,17 @@ def test_the_self_test_notices_a_saturating_sum(path, monkeypatch):
     assert not is_right(path)
 
 
+def test_the_self_test_notices_wrong_codes(path, monkeypatch):
+    from mpsearch.kernels import native
+    right = native.quantize
+
+    def upwards(*args, **options):
+        codes, *tables = right(*args, **options)
+        return codes.clamp(max=126), *tables
+    monkeypatch.setattr(native, "quantize", upwards)
+    assert not is_right(path)
+
+
 def test_two_processes_that_build_at_once_both_get_a_whole_library(tmp_path):
     slow = fake_compiler(tmp_path, """case "$*" in *--version*) echo one; exit 0;; esac
 sleep 0.2; for a; do [ "$l" = -o ] && echo $$ > "$a"; l=$a; done""")
@@ -154,22 +167,61 @@ def test_the_name_of_a_library_is_the_same_in_every_process():
     assert names == {build.library_name(build.units_for(everywhere=True)) + "\n"}
 
 
-def test_a_broken_library_in_the_cache_is_built_again(compiled, tmp_path, monkeypatch):
-    def rebuilt(folder, _):
-        file = folder / "again.so"
-        if file.exists():
-            return file
-        if not (folder / "once").exists():
-            (folder / "once").write_text("")
-            file.write_bytes(b"cut short")
-        else:
-            file.symlink_to(compiled.file)
+@pytest.fixture
+def cached(compiled, tmp_path, monkeypatch):
+    """Builds nothing: "compiling" is a copy of what was compiled. Gives the file in the cache."""
+    def built(folder, _):
+        folder.mkdir(exist_ok=True)
+        file = folder / "kernels.so"
+        if not file.exists():
+            shutil.copy(compiled.file, file)
         return file
 
-    monkeypatch.setenv("MPSEARCH_KERNELS", str(tmp_path))
+    monkeypatch.setenv("MPSEARCH_KERNELS", str(tmp_path / "kept"))
     monkeypatch.setattr(build, "library_name", lambda units: f"none of {len(units)}")
-    monkeypatch.setattr(build, "built", rebuilt)
+    monkeypatch.setattr(build, "built", built)
+    return tmp_path / "kept" / "kernels.so"
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.0001, 0.3, 0.99])
+def test_a_library_that_is_cut_short_is_built_again(compiled, cached, kept):
+    """Loading one would end the process by a signal."""
+    whole = compiled.file.read_bytes()
+    cached.parent.mkdir()
+    cached.write_bytes(whole[:int(len(whole) * kept)])
     assert library._loaded().runs("portable")
+    assert cached.read_bytes() == whole
+
+
+def test_a_library_that_is_none_is_built_again(cached):
+    cached.parent.mkdir()
+    cached.write_bytes(b"not a library" * 9)
+    assert library._loaded().runs("portable")
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_done_without(cached):
+    cached.parent.write_text("a file where the folder should be")
+    with pytest.warns(RuntimeWarning, match="for this process alone: .*kept.*set MPSEARCH_KERNELS"):
+        own = library._loaded()
+    assert own.runs("portable")
+    assert not own.file.exists()
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_user_without_a_home_has_kernels_too(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.delenv("MPSEARCH_KERNELS")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.warns(RuntimeWarning, match="alone: Could not determine home directory; set"):
+        assert library._loaded().runs("portable")
+
+
+def test_a_shipped_library_of_another_system_is_not_the_end(cached, monkeypatch, tmp_path):
+    (tmp_path / "other.so").write_bytes(b"for another system")
+    monkeypatch.setattr(build, "library_name", lambda _: str(tmp_path / "other.so"))
+    assert library._loaded().file == cached
 
 
 def test_there_is_one_openmp_runtime(compiled):
@@ -186,28 +238,47 @@ def test_there_is_one_openmp_runtime(compiled):
 
 
 def test_a_forked_child_computes_the_same(compiled):
-    """The parent has run on two threads before: its child must not wait for them."""
+    """Its parent has run on two threads, and one of them holds the lock: it must wait for none."""
     program = f"""
-import os, sys, torch, warnings
+import multiprocessing, sys, threading, torch, warnings
 from pathlib import Path
 from mpsearch.kernels import linear_sums, library
 from tests.kernels.cases import case
+warnings.simplefilter("ignore")
 torch.set_num_threads(2)
+held, done = threading.Event(), threading.Event()
+def hold():
+    with library._State.lock:
+        held.set()
+        done.wait()
+own = library.opened(Path({str(compiled.file)!r}))
+library._loaded = lambda: own
 made = case(4, (64, 256, 64), seed=1)
-with library.using(library.opened(Path({str(compiled.file)!r}))):
+with library.using(own):
     before = linear_sums(made.a, made.weight)
-    warnings.simplefilter("ignore")
-    child = os.fork()
-    if child == 0:
-        assert library.threads() == 1
-        same = bytes(linear_sums(made.a, made.weight).untyped_storage()) == bytes(
-            before.untyped_storage())
-        os._exit(0 if same else 1)
-    sys.exit(os.waitpid(child, 0)[1])
+def work(_):
+    return library.threads(), bytes(linear_sums(made.a, made.weight).untyped_storage())
+threading.Thread(target=hold).start()
+held.wait()
+try:
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        threads, child = pool.map_async(work, [0]).get(30)[0]
+finally:
+    done.set()
+sys.exit(threads != 1 or child != bytes(before.untyped_storage()))
 """
     done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_two_models_in_threads_of_one_process_do_not_disturb_each_other(anywhere):
+    from mpsearch.kernels import linear
+    models = [case(bits, (30, 130, 200), group=48, seed=bits) for bits in (3, 8)]
+    wanted = [linear(made.a, made.weight) for made in models]
+    with ThreadPoolExecutor(2) as pool:
+        outs = list(pool.map(lambda i: linear(models[i % 2].a, models[i % 2].weight), range(20)))
+    assert all(torch.equal(out, wanted[i % 2]) for i, out in enumerate(outs)), anywhere
 
 
 def test_a_packed_weight_goes_to_another_process_and_back(anywhere):

@@ -43,7 +43,7 @@ def test_sums_of_the_largest_codes_neither_saturate_nor_wrap(path, bits):
 
 @pytest.mark.parametrize("bits", [2, 8])
 def test_the_longest_sums_that_are_allowed_do_not_wrap(path, bits):
-    most = (2**31 - 1) // (255 * (2**bits - 1))
+    most = (2**31 - 1) // (255 * (2**bits - 1)) // 8 * 8  # whole units
     length = min(most, 40_000)
     check_sums(most, bits)
     with pytest.raises(Unsupported, match=f"at most {most} inputs"):
@@ -155,3 +155,29 @@ def test_what_cannot_be_packed_or_multiplied_is_said():
         linear_sums(made.a, made.weight)
     with pytest.raises(BadInput, match="weight with 6 inputs"):
         linear(Activation(made.a.codes[:, :5], made.a.scale, made.a.zero), made.weight)
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_tables_may_lie_anywhere_and_are_of_any_type():
+    """The kernels read them by address: what is not dense would be other numbers."""
+    made = case(5, (6, 70, 24), seed=4)
+    wanted = linear(made.a, made.weight, made.bias)
+    def apart(x):
+        return torch.stack([x, torch.zeros_like(x)], 1)[:, 0]
+    a = made.a._replace(scale=apart(made.a.scale), zero=apart(made.a.zero))
+    assert torch.equal(linear(a, made.weight, apart(made.bias)), wanted)
+    a = made.a._replace(scale=made.a.scale.double(), zero=made.a.zero.long())
+    assert torch.equal(linear(a, made.weight, made.bias.double()), wanted)
+
+
+def test_tables_and_codes_that_do_not_fit_are_said():
+    made = case(5, (6, 70, 24), seed=4)
+    a = made.a
+    with pytest.raises(BadInput, match="3 scales for 6 rows of codes"):
+        linear(a._replace(scale=a.scale[:3]), made.weight)
+    with pytest.raises(BadInput, match="7 zero points for 6 rows of codes"):
+        linear_sums(a._replace(zero=torch.zeros(7, dtype=torch.int32)), made.weight)
+    with pytest.raises(BadInput, match="a bias of 3 numbers for a weight with 70 outputs"):
+        linear(a, made.weight, made.bias[:3])
+    with pytest.raises(BadInput, match=r"int8 or int16, not torch\.int32: use quantize"):
+        linear(a._replace(codes=a.codes.int()), made.weight)

@@ -91,6 +91,8 @@ def test_products_that_do_not_fit_are_said():
         matmul(a, activation((2, 3, 5), 0))
     with pytest.raises(BadInput, match="do not multiply"):
         matmul_sums(a, activation((3, 3, 4), 0))
+    with pytest.raises(BadInput, match="3 scales for 6 rows of codes"):
+        matmul(a._replace(scale=a.scale[:3]), a)
     with pytest.raises(BadInput, match="8-bit codes"):
         matmul(a, activation((2, 3, 4), 0, bits=16))
     with pytest.raises(Unsupported, match="may not fit 32 bits"):

@@ -117,6 +117,23 @@ def test_shapes_strides_and_types_do_not_matter():
     assert torch.equal(quantize(half, -8, 7).codes, quantize(half.float(), -8, 7).codes)
 
 
+@pytest.mark.usefixtures("anywhere")
+def test_no_rows_and_empty_rows_have_no_codes():
+    for shape in ((0, 5), (3, 0), (0, 0)):
+        assert quantize(torch.ones(shape), 0, 15, symmetric=False).codes.shape == shape
+
+
+@pytest.mark.parametrize("code_range", [(-200, 50), (0, 0), (1, 8), (0, 255)])
+def test_codes_of_no_format_are_refused(code_range):
+    with pytest.raises(BadInput, match="are those of no symmetric format"):
+        quantize(torch.ones(1, 2), *code_range)
+
+
+def test_a_single_number_has_no_rows():
+    with pytest.raises(BadInput, match="no rows"):
+        quantize(torch.tensor(3.0), -8, 7)
+
+
 def test_more_than_16_bits_are_refused():
     with pytest.raises(BadInput, match="more than 16 bits"):
         quantize(torch.ones(1, 2), 0, 1 << 16)

@@ -7,7 +7,7 @@ import pytest
 from mpsearch import api
 from mpsearch.core.errors import BadInput, UnknownName, Unsupported
 from mpsearch.cost.latency import latency
-from mpsearch.steps import peaks, profile, stopwatch
+from mpsearch.steps import laps, peaks, profile
 from mpsearch.steps.devices import saved_table
 from mpsearch.steps.profile import ProfilePlan
 from mpsearch.steps.timeline import timeline, timelines
@@ -18,20 +18,22 @@ OPTIONS = {"calibration_samples": 6, "batch_size": 3}
 
 @pytest.fixture
 def rounds(monkeypatch):
-    """Times without a clock: each round has its own; what was asked for is noted."""
+    """Times without a clock: the second run of a policy is the fastest; what was asked is noted."""
     asked = []
 
+    def shortest(run, flow):
+        asked.append(run.func)
+        turn = asked.count(run.func)
+        return [1.0 + (0.25 if turn == 2 else 0.5)] * (laps.PARTS * len(flow.steps))
+
     class Steady:
-        def __init__(self, tasks, threads):
-            self.tasks, self.threads = [len(copies) for copies in tasks], threads
-            asked.append(self)
-            self.turn = 0
+        def __init__(self, tasks, _threads):
+            self.tasks = tasks
 
         def round(self):
-            self.turn += 1
-            return [1.0 + number + 1 / self.turn for number in range(len(self.tasks))]
+            return [1.0] * len(self.tasks)
 
-    monkeypatch.setattr(stopwatch, "Stopwatch", Steady)
+    monkeypatch.setattr(laps, "shortest", shortest)
     monkeypatch.setattr(peaks, "Stopwatch", Steady)
     return asked
 
@@ -42,9 +44,9 @@ def run(models, rounds):
     module, inputs = models.build("sdpa")
     assert rounds == []
 
-    def profiled(place, **plan):
+    def profiled(place, space="weights_only", **plan):
         return api.profile(module, data=[inputs(3), inputs(3, 2)], workspace=str(place),
-                           plan=ProfilePlan(rounds=3, **plan), **OPTIONS)
+                           space=space, plan=ProfilePlan(rounds=3, **plan), **OPTIONS)
 
     return profiled
 
@@ -54,18 +56,23 @@ def test_everything_that_runs_is_timed_once_for_all_schemes_that_run_alike(run, 
     needed = found.flow.needed(found.record.space)
     assert found.new == len(found.table.rows) == len(needed)
     assert {(*key, 1, 1) for key in needed} == set(found.table.times)
-    watched = rounds[-1]
-    assert len(watched.tasks) < len(needed), "six widths of a weight run the same code"
+    assert len(set(rounds)) == 1, "six widths of a weight run the same code: that of float"
+    assert len(rounds) == 3
     assert found.refused == ()
-    weights = sum(spec.weights for spec in found.record.space.layers)
-    smallest = min(spec.weights for spec in found.record.space.layers if spec.weights)
-    assert max(watched.tasks) == min(256, -(-weights // smallest)), "copies as in a whole model"
+
+
+def test_integers_are_run_once_at_every_width(run, rounds, tmp_path):
+    found = run(tmp_path, provider="integer", space="weights_and_activations")
+    menu = {scheme for group in found.record.space.groups for scheme in group.schemes}
+    assert len(set(rounds)) == 1 + max(len(group.schemes) for group in found.record.space.groups)
+    assert len(menu) > len(set(rounds)) - 1
+    assert found.new == len(found.flow.needed(found.record.space))
 
 
 def test_the_least_of_all_rounds_counts(run, rounds, tmp_path):
     found = run(tmp_path)
     assert rounds
-    assert min(row.milliseconds for row in found.table.rows) == pytest.approx(1 + 1 / 3)
+    assert {row.milliseconds for row in found.table.rows} == {laps.PARTS * 1.25}
 
 
 def test_what_was_timed_is_not_timed_again(run, rounds, tmp_path):
@@ -82,6 +89,18 @@ def test_what_was_timed_is_not_timed_again(run, rounds, tmp_path):
     assert saved_table(Workspace(tmp_path), "host")[1].rows[0].batch in {1, 2}
 
 
+def test_what_is_timed_again_keeps_the_shorter_times(run, rounds, tmp_path, monkeypatch):
+    first = run(tmp_path)
+    before = len(rounds)
+    monkeypatch.setattr(laps, "shortest", lambda _run, flow: [9.0] * (laps.PARTS * len(flow.steps)))
+    slower = run(tmp_path, again=True)
+    assert (slower.new, slower.table) == (first.new, first.table)
+    monkeypatch.setattr(laps, "shortest", lambda _run, flow: [0.5] * (laps.PARTS * len(flow.steps)))
+    faster = run(tmp_path, again=True)
+    assert {row.milliseconds for row in faster.table.rows} == {laps.PARTS * 0.5}
+    assert len(rounds) == before
+
+
 def test_other_versions_and_processors_are_timed_anew(run, rounds, tmp_path, monkeypatch):
     first = run(tmp_path)
     monkeypatch.setattr(profile, "cpu_name", lambda: "another")
@@ -94,23 +113,21 @@ def test_other_versions_and_processors_are_timed_anew(run, rounds, tmp_path, mon
 
 def test_an_interrupted_run_repeats_no_round(run, rounds, tmp_path, monkeypatch):
     whole = run(tmp_path / "whole").table
-    real = stopwatch.Stopwatch
+    real = laps.shortest
 
-    class Cut(real):
-        def round(self):
-            if self.turn == 2:
-                raise KeyboardInterrupt
-            return super().round()
+    def cut(run, flow):
+        if len(rounds) == before + 2:
+            raise KeyboardInterrupt
+        return real(run, flow)
 
-    monkeypatch.setattr(stopwatch, "Stopwatch", Cut)
+    before = len(rounds)
+    monkeypatch.setattr(laps, "shortest", cut)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut")
     assert saved_table(Workspace(tmp_path / "cut"), "host") is None
-    monkeypatch.setattr(stopwatch, "Stopwatch", real)
-    before = len(rounds)
+    monkeypatch.setattr(laps, "shortest", real)
     found = run(tmp_path / "cut")
-    resumed, = rounds[before:]
-    assert resumed.turn == 1, "two of the three rounds were noted"
+    assert len(rounds) == before + 3, "two of the three rounds were noted"
     assert {row.key for row in found.table.rows} == {row.key for row in whole.rows}
     assert not list((tmp_path / "cut" / "ledgers").glob("*")), "nothing is left of the notes"
 

@@ -9,8 +9,9 @@ from mpsearch.core.errors import Infeasible
 from mpsearch.core.flow import Flow, Reader
 from mpsearch.core.machine import MachineTable, Timing
 from mpsearch.core.types import OPERANDS, Policy
-from mpsearch.steps.devices import FLOWS, save_table
+from mpsearch.steps.devices import FLOWS, save_table, saved_table
 from mpsearch.steps.explain import explain
+from mpsearch.steps.host import cpu_name
 from mpsearch.steps.surfaces import surface_of
 from mpsearch.steps.timeline import truths
 from mpsearch.workspace import Workspace
@@ -222,3 +223,15 @@ activation_byte = 4
     found = explain(Policy.load(str(place / "mine.json")), Workspace(place))
     assert found.prices == result.allocation.prices()
     assert found.prices[0].per == "mJ"
+
+
+def test_times_of_another_processor_and_of_the_simulation_are_called_so(answer, place):
+    table = saved_table(Workspace(place), "toy")[1]
+    save_table(Workspace(place), replace(table, device="host", provider="simulated",
+                                         origin="measured", cpu="a processor of long ago"))
+    elsewhere, simulated = truths(answer("1s", device="host").allocation)
+    assert "another processor (a processor of long ago)" in elsewhere
+    assert "--provider integer" in simulated
+    save_table(Workspace(place), replace(table, device="host", origin="measured",
+                                         cpu=cpu_name()))
+    assert truths(answer("1s", device="host").allocation) == []

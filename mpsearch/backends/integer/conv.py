@@ -9,10 +9,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from mpsearch.backends.integer.blocks import Blocks
 from mpsearch.backends.integer.codes import Coder
+from mpsearch.backends.integer.filters import Filters
 from mpsearch.backends.integer.rules import require
 from mpsearch.graph.sites import Site
-from mpsearch.kernels import Activation, PackedFilters, conv2d
+from mpsearch.kernels import Activation, Numbers, any_conv2d
 
 _TARGETS = frozenset({"aten.conv1d.default", "aten.conv2d.default"})
 _LINE = "aten.conv1d.default"
@@ -24,12 +26,12 @@ _DEFAULTS = (None, 1, 0, 1, 1)  # bias, stride, padding, dilation, groups
 class IntConv:
     """A convolution in one or two dimensions; a line is an image of height 1."""
 
-    filters: PackedFilters
+    filters: Filters
     coder: Coder
     line: bool
 
     @classmethod
-    def of(cls, site: Site, filters: PackedFilters, coder: Coder) -> Self:
+    def of(cls, site: Site, filters: Filters, coder: Coder) -> Self:
         """For the one operation of *site*.
 
         Raises:
@@ -40,6 +42,8 @@ class IntConv:
     def __call__(self, operands: tuple[Any, ...]) -> Tensor:
         """The operation's output, in the type of its input."""
         x: Tensor = operands[0]
+        if not x.shape[0]:  # no image says what its scale is
+            return self((x.new_zeros((1, *x.shape[1:])), *operands[1:]))[:0]
         more = (*operands[2:], *_DEFAULTS[len(operands) - 2:])
         bias: Tensor | None = more[0]
         window = dict(zip(("stride", "padding", "dilation"),
@@ -47,21 +51,35 @@ class IntConv:
                            zip(more[1:4], (1, 0, 1), strict=True)), strict=True))
         images = x.unsqueeze(-2) if self.line else x
         images = images if images.dim() == _PLANES else images[None]
-        outs = [conv2d(each, self.filters, None if bias is None else bias.float(), **window)
-                for each in self._codes(images)]
+        outs = [any_conv2d(each, self.filters.digits, None if bias is None else bias.float(),
+                           scale=self.filters.scale, **window) for each in self._codes(images)]
         out = torch.cat(outs) if len(outs) > 1 else outs[0]
         out = out.squeeze(-2) if self.line else out
         # Sums that follow depend on the order in memory: it is that of the float operation.
         return (out if x.dim() == out.dim() else out[0]).to(x.dtype).contiguous()
 
-    def _codes(self, images: Tensor) -> list[Activation]:
+    def _codes(self, images: Tensor) -> list[Activation | Numbers]:
         """The codes of all *images*, or of each where each has a scale of its own."""
         found = self.coder(images.flatten(1))
-        codes = found.codes.view(images.shape)
+        assert not isinstance(found, Blocks)  # noqa: S101 - it was checked
         if found.scale.numel() == 1:
-            return [Activation(codes, found.scale, found.zero)]
-        return [Activation(codes[i:i + 1], found.scale[i:i + 1], found.zero[i:i + 1])
-                for i in range(len(codes))]
+            return [_viewed(found, images.shape)]
+        one = (1, *images.shape[1:])
+        return [_viewed(_sample(found, i), one) for i in range(len(images))]
+
+
+def _sample(x: Activation | Numbers, i: int) -> Activation | Numbers:
+    """The numbers of sample *i*, a row of *x*."""
+    if isinstance(x, Activation):
+        own = slice(i, i + 1)
+        return Activation(x.codes[own], x.scale[own], x.zero[own] if len(x.zero) > 1 else x.zero)
+    return x.row(i)
+
+
+def _viewed(x: Activation | Numbers, shape: Sequence[int]) -> Activation | Numbers:
+    if isinstance(x, Activation):
+        return x._replace(codes=x.codes.view(shape))
+    return x.images(shape)
 
 
 def groups_of(site: Site) -> int:

@@ -5,32 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
-from mpsearch.backends.integer.codes import Coder
+from mpsearch.backends.integer.blocks import Blocks, added, along
+from mpsearch.backends.integer.codes import Coder, Operand
 from mpsearch.backends.integer.rules import require
+from mpsearch.backends.integer.weights import Matrices, Packed
 from mpsearch.graph.sites import Site
-from mpsearch.kernels import PackedWeight, linear
+from mpsearch.kernels import any_linear
 
-_BIAS = {"aten.linear.default": 2, "aten.addmm.default": 0}
+_BIAS = {"aten.linear.default": 2, "aten.addmm.default": 0, "aten.baddbmm.default": 0}
 """Where an operation takes numbers that are added to the sums."""
-_TARGETS = frozenset({*_BIAS, "aten.mm.default", "aten.matmul.default"})
+_TARGETS = frozenset({*_BIAS, "aten.mm.default", "aten.bmm.default", "aten.matmul.default"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IntLinear:
-    """Rows of an activation times a packed *weight*.
+    """Rows of an activation times a packed *weight*, or matrices times a stack of them.
 
     *place* and *bias* are where the activation and the bias are among the operands.
     """
 
-    weight: PackedWeight
+    weight: Matrices
     coder: Coder
     place: int
     bias: int | None
 
     @classmethod
-    def of(cls, site: Site, weight: PackedWeight, coder: Coder) -> Self:
+    def of(cls, site: Site, weight: Matrices, coder: Coder) -> Self:
         """For the one operation of *site*.
 
         Raises:
@@ -46,6 +49,33 @@ class IntLinear:
         x: Tensor = operands[self.place]
         at = self.bias
         bias: Tensor | None = operands[at] if at is not None and at < len(operands) else None
+        if self.weight.shape:
+            out = self._stacked(x)
+            return (out if bias is None else out + bias).to(x.dtype)
         own = bias if bias is not None and bias.shape == (self.weight.outputs,) else None
-        out = linear(self.coder(x), self.weight, own)
+        out = self._product(self.coder(x), self.weight.parts[0], own)
+        out = out.squeeze(-1) if self.weight.vector else out
         return (out if bias is None or own is not None else out + bias).to(x.dtype)
+
+    def _product(self, a: Operand, parts: tuple[Packed, ...], bias: Tensor | None) -> Tensor:
+        if not isinstance(a, Blocks):
+            return any_linear(a, parts[0], bias)
+        out = added(any_linear(along(a, run), part)
+                    for run, part in zip(self.weight.runs, parts, strict=True))
+        return out if bias is None else out + bias
+
+    def _stacked(self, x: Tensor) -> Tensor:
+        """A product for each matrix of the stack; rows are coded by themselves."""
+        rows = x.unsqueeze(0) if x.dim() == 1 else x
+        batch: torch.Size = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+            rows.shape[:-2], self.weight.shape)
+        spread = rows.expand(*batch, *rows.shape[-2:])
+        stack = len(self.weight.shape)
+        matrices = batch[len(batch) - stack:].numel()
+        flat = spread.reshape(*batch[: len(batch) - stack], matrices, *rows.shape[-2:])
+        places = torch.arange(len(self.weight.parts)).view(self.weight.shape)
+        order = places.expand(batch[len(batch) - stack:]).flatten().tolist()
+        outs = [self._product(self.coder(flat[..., i, :, :]), self.weight.parts[place], None)
+                for i, place in enumerate(order)]
+        out = torch.stack(outs, -3).view(*batch, rows.shape[-2], self.weight.outputs)
+        return out.squeeze(-2) if x.dim() == 1 else out

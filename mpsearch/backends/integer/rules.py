@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import Format, IntFormat
+from mpsearch.core.formats.sparse import Sparse24Format
 from mpsearch.core.types import Scheme
 from mpsearch.graph.sites import Call, Site
+from mpsearch.quantizers.of_kind import quantizer_of
+from mpsearch.quantizers.stairs import Stepped
 
-BITS = 8
-"""The widest codes of weights, and of both factors where none is a weight."""
-_WIDE = 16
-"""The widest codes of an activation that is multiplied by a weight."""
+BITS = 16
+"""The widest integers."""
 _ACTIVATIONS = ("tensor", "token")
 
 
@@ -22,21 +21,15 @@ def in_integers(call: Call, scheme: Scheme) -> bool:
     What keeps its inputs in float does not: its weight, in any format, is decoded once.
 
     Raises:
-        Unsupported: it has inputs in codes that no kernel multiplies.
+        Unsupported: it has operands in codes that no kernel multiplies.
     """
     if scheme.input is None and scheme.other is None:
         return False
     second, name = ((scheme.other, "other") if call.operation.weight is None
                     else (scheme.weight, "weight"))
-    wide = _WIDE if call.operation.weight is not None else BITS
-    for fmt, operand, most in ((scheme.input, "input", wide), (second, name, BITS)):
-        _require(call.layer, operand, fmt, most)
+    for fmt, operand in ((scheme.input, "input"), (second, name)):
+        _require(call, operand, fmt)
     return True
-
-
-def whole(fmt: Format | None) -> TypeGuard[IntFormat]:
-    """Whether numbers in *fmt* are integers."""
-    return isinstance(fmt, IntFormat)
 
 
 def require(site: Site, targets: frozenset[str]) -> str:
@@ -53,19 +46,31 @@ def require(site: Site, targets: frozenset[str]) -> str:
     return target
 
 
-def _require(layer: str, operand: str, fmt: Format | None, most: int) -> None:
+def _require(call: Call, operand: str, fmt: Format | None) -> None:
     if fmt is None:
-        raise Unsupported(f"layer '{layer}' keeps its {operand} in float beside codes, which no "
-                          f"integer kernel multiplies: give its {operand} an int format of 2 to "
-                          f"{most} bits, or none to both")
-    right = operand == "weight" or fmt.granularity in _ACTIVATIONS
-    if not whole(fmt) or fmt.bits > most or not right:
-        raise Unsupported(f"layer '{layer}' has its {operand} in {fmt.key}, which no integer "
-                          f"kernel multiplies: the nearest is {_nearest(operand, fmt, most)}")
+        raise Unsupported(f"layer '{call.layer}' keeps its {operand} in float beside codes, which "
+                          f"no integer kernel multiplies: give its {operand} an int format of 2 to "
+                          f"{BITS} bits, or none to both")
+    if not _multiplied(call, operand, fmt):
+        raise Unsupported(f"layer '{call.layer}' has its {operand} in {fmt.key}, which no integer "
+                          f"kernel multiplies: the nearest is {_nearest(operand, fmt)}")
 
 
-def _nearest(operand: str, fmt: Format, most: int) -> str:
-    bits = min(max(round(fmt.bits), 2), most)
+def _multiplied(call: Call, operand: str, fmt: Format) -> bool:
+    """Whether numbers in *fmt* are whole numbers times scales that sums leave whole.
+
+    Windows of a convolution reach over the blocks of activations.
+    """
+    if operand == "weight" and isinstance(fmt, Sparse24Format):
+        return True
+    blocks = operand != "weight" and fmt.group_size is not None
+    if blocks and (isinstance(fmt, IntFormat) or call.operation.kind == "conv"):
+        return False
+    return isinstance(fmt, IntFormat) or isinstance(quantizer_of(fmt), Stepped)
+
+
+def _nearest(operand: str, fmt: Format) -> str:
+    bits = min(max(round(fmt.bits), 2), BITS)
     known = ("tensor", "channel") if operand == "weight" else _ACTIVATIONS
     head = fmt.granularity.partition(":")[0]
     fits = head in known or (operand == "weight" and head == "group")

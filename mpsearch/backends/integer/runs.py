@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 
 from torch.fx import Node
 
-from mpsearch.backends.integer.codes import Coder
+from mpsearch.backends.integer.codes import Coder, coder_of
 from mpsearch.backends.integer.conv import IntConv, groups_of
+from mpsearch.backends.integer.filters import filters_of
 from mpsearch.backends.integer.linear import IntLinear
 from mpsearch.backends.integer.matmul import Added, IntMatmul
 from mpsearch.backends.integer.narrowed import Narrowed
-from mpsearch.backends.integer.rules import whole
+from mpsearch.backends.integer.refusal import of_layer
 from mpsearch.backends.integer.site import Run
-from mpsearch.backends.integer.weights import packed_filters, packed_weight
-from mpsearch.core.formats import IntFormat
+from mpsearch.backends.integer.weights import Matrices, matrices
+from mpsearch.core.formats import Format
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.fakequant.cut import Cut
 from mpsearch.graph.sites import Call, Site
-from mpsearch.kernels import PackedFilters, PackedWeight
 
 Ranges = Mapping[str, StaticRange]
 
@@ -34,7 +34,7 @@ class Runs:
 
     fake: FakeQuantizer
     ranges: Mapping[str, Ranges]
-    _weights: dict[tuple[str, IntFormat, tuple[Node, ...]], PackedWeight] = field(
+    _weights: dict[tuple[str, Format, tuple[Node, ...], int | None], Matrices] = field(
         default_factory=dict)
 
     def of(self, site: Site, call: Call, scheme: Scheme) -> Run:
@@ -50,7 +50,10 @@ class Runs:
             return product if len(site.calls) > 1 else Added.of(site, product)
         coder = self._coder(call, "input", scheme)
         if call.operation.kind == "conv":
-            return IntConv.of(site, self._filters(site, call, scheme), coder)
+            assert scheme.weight is not None  # noqa: S101 - it was checked
+            with of_layer(call.layer):
+                filters = filters_of(self.fake, call, scheme.weight, groups_of(site))
+            return IntConv.of(site, filters, coder)
         cut = self.fake.cut(call.layer, scheme)
         run = IntLinear.of(site, self._weight(call, scheme, cut), coder)
         if cut is None:
@@ -63,18 +66,15 @@ class Runs:
                          right=self._coder(call, "other", scheme))
 
     def _coder(self, call: Call, operand: str, scheme: Scheme) -> Coder:
-        fmt = getattr(scheme, operand)
-        assert whole(fmt)  # noqa: S101 - it was checked
+        fmt: Format = getattr(scheme, operand)
         static = self.ranges.get(call.layer, {}).get(operand) if fmt.calibrated else None
-        return Coder(fmt=fmt, static=static, where=f"the {operand} of layer '{call.layer}'")
+        return coder_of(fmt, static, f"the {operand} of layer '{call.layer}'")
 
-    def _weight(self, call: Call, scheme: Scheme, cut: Cut | None) -> PackedWeight:
-        assert whole(scheme.weight)  # noqa: S101 - it was checked
-        key = call.layer, scheme.weight, call.path
+    def _weight(self, call: Call, scheme: Scheme, cut: Cut | None) -> Matrices:
+        fmt, block = scheme.weight, scheme.input.group_size if scheme.input else None
+        assert fmt is not None  # noqa: S101 - it was checked
+        key = call.layer, fmt, call.path, block
         if key not in self._weights:
-            self._weights[key] = packed_weight(self.fake, call, scheme.weight, cut)
+            with of_layer(call.layer):
+                self._weights[key] = matrices(self.fake, call, fmt, block, cut)
         return self._weights[key]
-
-    def _filters(self, site: Site, call: Call, scheme: Scheme) -> PackedFilters:
-        assert whole(scheme.weight)  # noqa: S101 - it was checked
-        return packed_filters(self.fake, call, scheme.weight, groups_of(site))

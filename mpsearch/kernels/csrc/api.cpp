@@ -84,26 +84,29 @@ API int mps_linear(int path, int threads, int way, int raw, const int8_t* codes,
   return own->linear(rows, weight, bias, out, raw, way, threads);
 }
 
-// codes [count, length] of numbers; scale and zero [count] are written if dynamic, else read [1].
+// codes of numbers in dense rows of `length`; shape holds three sizes and their strides. scale and
+// zero are written, one a row, if dynamic, else read [1].
 API int mps_quantize(int path, int threads, int dynamic, int symmetric, const float* numbers,
-                     int64_t count, int64_t length, int64_t stride, int first, int last,
-                     int8_t* codes, float* scale, int32_t* zero) {
+                     int64_t length, const int64_t* shape, int first, int last, int8_t* codes,
+                     float* scale, int32_t* zero) {
   const Path* own = path_of(path);
   if (!own) return NO_PATH;
-  const Numbers rows{numbers, count, length, stride, first, last, codes, scale, zero};
+  const Numbers rows{numbers, length, shape, shape + 3, first, last, codes, scale, zero};
   return own->quantize(rows, dynamic, symmetric, threads);
 }
 
-// out [batch, m, n] of a [batch, m, length] and b [batch, n, length]. Scales may be null if raw.
+// out [batch, m, n] of a [batch, m, length] and b [batch, n, length]. Scales may be null if raw;
+// a step is 1, or 0 for one scale and zero point for all rows.
 API int mps_batched(int path, int threads, int raw, int64_t batch, int64_t length,
                     const int8_t* a, int64_t m, int64_t a_batch, int64_t a_row, int64_t a_stride,
-                    const float* a_scale, const int32_t* a_zero, const int8_t* b, int64_t n,
+                    const float* a_scale, const int32_t* a_zero, int64_t a_step, const int8_t* b,
+                    int64_t n,
                     int64_t b_batch, int64_t b_row, int64_t b_stride, const float* b_scale,
-                    const int32_t* b_zero, void* out) {
+                    const int32_t* b_zero, int64_t b_step, void* out) {
   const Path* own = path_of(path);
   if (!own) return NO_PATH;
-  const Codes left{a, m, a_batch, a_row, a_stride, a_scale, a_zero};
-  const Codes right{b, n, b_batch, b_row, b_stride, b_scale, b_zero};
+  const Codes left{a, m, a_batch, a_row, a_stride, a_scale, a_zero, a_step};
+  const Codes right{b, n, b_batch, b_row, b_stride, b_scale, b_zero, b_step};
   return own->batched(left, right, batch, length, out, raw, threads);
 }
 
@@ -115,4 +118,24 @@ API int mps_depthwise(int path, int threads, const int8_t* codes, const int16_t*
   const Depthwise d{codes, filters, s[0], s[1], s[2],  s[3],  s[4],  s[5], s[6],
                     s[7],  s[8],    s[9], s[10], s[11], s[12], s[13], zero, sums};
   return own->depthwise(d, threads);
+}
+
+// Digits [planes, count, length] of the levels nearest to (numbers - shift) / scale.
+API int mps_levels(int path, int threads, const float* numbers, int64_t count, int64_t length,
+                   int64_t stride, const float* scale, int64_t scale_step, float shift,
+                   const float* bounds, int64_t bits, const int8_t* digits, int64_t planes,
+                   int8_t* out) {
+  const Path* own = path_of(path);
+  if (!own) return NO_PATH;
+  const Levels l{numbers, count,  length, stride, scale,  scale_step,
+                 shift,   bounds, bits,   digits, planes, out};
+  return own->levels(l, threads);
+}
+
+// The units of a stream of codes as bytes: those of table [2**bits] at the codes.
+API int mps_decode(int path, int threads, const uint8_t* stream, int64_t units, int64_t bits,
+                   const uint8_t* table, uint8_t* out) {
+  const Path* own = path_of(path);
+  if (!own) return NO_PATH;
+  return own->decode(stream, units, bits, table, out, threads);
 }

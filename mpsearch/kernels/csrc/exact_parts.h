@@ -6,9 +6,15 @@
 namespace {
 
 typedef I32 Part;
-constexpr int planes(int) { return 1; }
 constexpr int64_t block(int) { return int64_t(1) << 40; }
-INLINE I32 widened(I32 sums, Part part, int) { return sums + part; }
+constexpr bool bounded(int) { return false; }
+constexpr bool in_words(int) { return false; }
+INLINE I32 widened(I32 sums, Part part) { return sums + part; }
+
+// Never called: blocks have no bounds here, and codes stay bytes.
+INLINE int32_t reach(const int8_t*, int64_t, int) { return 0; }
+INLINE int64_t widen_fours(const int8_t*, int64_t, int32_t, int16_t*) { return 0; }
+INLINE I32 mac_words(I32 sums, U32, U32) { return sums; }
 
 // Without an instruction for it: one product of bytes fits int16, a sum of them does not.
 INLINE I32 plain_mac(I32 sums, U32 w, U32 a) {

@@ -1,7 +1,7 @@
 // A few rows times a panel: codes are unpacked in registers and used at once.
 #pragma once
 
-#include "layout.h"
+#include "buffered.h"
 
 namespace {
 
@@ -11,17 +11,15 @@ constexpr int64_t STRIDE = 32;  // units at most before the next quarters: memor
 template <int BITS, int R, int FIRST, int SPAN>
 INLINE void fused_block(const uint8_t* unit, int64_t units, const int8_t* x, int64_t stride,
                         int32_t* sums) {
-  constexpr int V = SPAN * PARTS, SPLIT = planes(BITS);
-  Part part[SPLIT][R][V] = {};
+  constexpr int V = SPAN * PARTS;
+  Part part[R][V] = {};
   for (int64_t u = 0; u < units; ++u, unit += unit_bytes(BITS), x += UNIT) {
     each<2>([&](auto h) LAMBDA {
       U32 a[R];
       each<R>([&](auto r) LAMBDA { a[r] = splat(x + r * stride + h * 4); });
       each<V>([&](auto v) LAMBDA {
-        each<SPLIT>([&](auto p) LAMBDA {
-          const U32 w = codes_of<BITS, SPLIT, p, h, FIRST + v / PARTS, v % PARTS>(unit);
-          each<R>([&](auto r) LAMBDA { part[p][r][v] = mac(part[p][r][v], w, a[r]); });
-        });
+        const U32 w = codes_of<BITS, h, FIRST + v / PARTS, v % PARTS>(unit);
+        each<R>([&](auto r) LAMBDA { part[r][v] = mac(part[r][v], w, a[r]); });
       });
     });
   }
@@ -29,46 +27,44 @@ INLINE void fused_block(const uint8_t* unit, int64_t units, const int8_t* x, int
   each<R>([&](auto r) LAMBDA {
     each<V>([&](auto v) LAMBDA {
       int32_t* at = sums + r * PANEL + (FIRST * PARTS + v) * LANES;
-      I32 acc = load<I32>(at);
-      each<SPLIT>([&](auto p) LAMBDA { acc = widened(acc, part[p][r][v], p ? 16 : 1); });
-      store(at, acc);
+      store(at, widened(load<I32>(at), part[r][v]));
     });
   });
 }
 
 // sums[R][64] += R rows times `units` units of a panel.
 template <int BITS, int R>
-void fused_rows(const uint8_t* stream, int64_t units, const int8_t* x, int64_t stride,
-                int32_t* sums) {
-  constexpr int SPAN = fused_span(R, planes(BITS));
-  constexpr int64_t STEP = block(BITS) < STRIDE ? block(BITS) : STRIDE;
-  for (int64_t u = 0; u < units; u += STEP)
+void fused_rows(const uint8_t* stream, int64_t units, int64_t most, const int8_t* x,
+                int64_t stride, int32_t* sums) {
+  constexpr int SPAN = fused_span(R);
+  const int64_t step = most < STRIDE ? most : STRIDE;
+  for (int64_t u = 0; u < units; u += step)
     each<4 / SPAN>([&](auto s) LAMBDA {
       fused_block<BITS, R, s * SPAN, SPAN>(stream + u * unit_bytes(BITS),
-                                           units - u < STEP ? units - u : STEP, x + u * UNIT,
+                                           units - u < step ? units - u : step, x + u * UNIT,
                                            stride, sums);
     });
 }
 
 // The most rows that are done at once, then what is left.
 template <int BITS>
-void fused_panel(const uint8_t* stream, int64_t units, const int8_t* x, int64_t stride,
-                 int64_t rows, int32_t* sums) {
+void fused_panel(const uint8_t* stream, int64_t units, const Blocks& blocks, const int8_t* x,
+                 int64_t stride, int64_t rows, int32_t* sums) {
   for (int64_t m = 0; m < rows;) {
     const int8_t* at = x + m * stride;
     int32_t* to = sums + m * PANEL;
     const int64_t left = rows - m;
     if (FUSED_ROWS >= 6 && left >= 6) {
-      fused_rows<BITS, FUSED_ROWS >= 6 ? 6 : 1>(stream, units, at, stride, to);
+      fused_rows<BITS, FUSED_ROWS >= 6 ? 6 : 1>(stream, units, blocks.of(m, 6), at, stride, to);
       m += 6;
     } else if (FUSED_ROWS >= 3 && left >= 3) {
-      fused_rows<BITS, FUSED_ROWS >= 3 ? 3 : 1>(stream, units, at, stride, to);
+      fused_rows<BITS, FUSED_ROWS >= 3 ? 3 : 1>(stream, units, blocks.of(m, 3), at, stride, to);
       m += 3;
     } else if (FUSED_ROWS >= 2 && left == 2) {
-      fused_rows<BITS, FUSED_ROWS >= 2 ? 2 : 1>(stream, units, at, stride, to);
+      fused_rows<BITS, FUSED_ROWS >= 2 ? 2 : 1>(stream, units, blocks.of(m, 2), at, stride, to);
       m += 2;
     } else {
-      fused_rows<BITS, 1>(stream, units, at, stride, to);
+      fused_rows<BITS, 1>(stream, units, blocks.of(m, 1), at, stride, to);
       m += 1;
     }
   }

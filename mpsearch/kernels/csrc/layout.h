@@ -27,33 +27,21 @@ INLINE U32 moved(U32 v) {
   else return v << (TO - FROM);
 }
 
-// Of the codes of half H and quarter Q, one a byte, the bits of the planes USE (a sum of 4, 2 and 1;
-// 8 for whole bytes) without gaps; part P of the 64 bytes.
-template <int BITS, int USE, int H, int Q, int P>
-INLINE U32 bits_of(const uint8_t* unit) {
+// The codes of half H and quarter Q, one a byte; part P of the 64 bytes.
+template <int BITS, int H, int Q, int P>
+INLINE U32 codes_of(const uint8_t* unit) {
   const uint8_t* at = unit + P * BYTES;
   if constexpr (BITS == 8) return load<U32>(at + (4 * H + Q) * 64);
-  constexpr int two_at = USE & 4, one_at = USE & 6;
+  constexpr int two_at = BITS & 4, one_at = BITS & 6;
   constexpr int two = (BITS & 4) ? 256 : 0, one = two + ((BITS & 2) ? 128 : 0);
   U32 v{};
-  if constexpr (USE & 4) v = (load<U32>(at + Q * 64) >> (4 * H)) & 0x0f0f0f0fu;
-  if constexpr (USE & 2)
+  if constexpr (BITS & 4) v = (load<U32>(at + Q * 64) >> (4 * H)) & 0x0f0f0f0fu;
+  if constexpr (BITS & 2)
     v |= moved<2 * (2 * H + Q % 2), two_at>(load<U32>(at + two + Q / 2 * 64)) &
          (0x03030303u << two_at);
-  if constexpr (USE & 1)
+  if constexpr (BITS & 1)
     v |= moved<4 * H + Q, one_at>(load<U32>(at + one)) & (0x01010101u << one_at);
   return v;
-}
-
-// Plane of SPLIT: the codes, or where they are cut in two their low 4 bits and the rest.
-template <int BITS, int SPLIT, int PLANE, int H, int Q, int P>
-INLINE U32 codes_of(const uint8_t* unit) {
-  if constexpr (SPLIT == 1) return bits_of<BITS, BITS, H, Q, P>(unit);
-  if constexpr (BITS == 8) {
-    const U32 v = bits_of<8, 8, H, Q, P>(unit);
-    return (PLANE ? v >> 4 : v) & 0x0f0f0f0fu;
-  }
-  return bits_of<BITS, PLANE ? BITS & 3 : 4, H, Q, P>(unit);
 }
 
 }  // namespace

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "buffered.h"
+#include "finish.h"
 #include "fused.h"
+#include "words.h"
 #include "work.h"
 
 namespace {
 
-constexpr int64_t CHUNK = 192;    // rows that share an unpacked panel
+constexpr int64_t CHUNK = 256;    // rows that share an unpacked panel
 constexpr int64_t FEW = 16;       // rows of a chunk that is not buffered
 
 struct Scratch {
@@ -15,7 +17,7 @@ struct Scratch {
   float* totals;   // [rows][64]
   uint8_t* buffer;
   static int64_t bytes(int64_t rows, bool buffered) {
-    return rows * PANEL * 8 + (buffered ? int64_t(2) * PIECE * 2 * 256 : 0);
+    return rows * PANEL * 8 + (buffered ? int64_t(PIECE) * 2 * 256 : 0);
   }
   Scratch(char* at, int64_t rows)
       : sums(reinterpret_cast<int32_t*>(at)),
@@ -23,19 +25,34 @@ struct Scratch {
         buffer(reinterpret_cast<uint8_t*>(at + rows * PANEL * 8)) {}
 };
 
+// Rows of a chunk as they are multiplied: bytes, or words where the path has them.
+struct Ready {
+  const int8_t* bytes;
+  const int16_t* words;
+  int64_t stride;
+  Blocks blocks;
+};
+
+// sums = rows times a group of a panel.
 template <int BITS>
-void add_group(const uint8_t* stream, int64_t units, const int8_t* x, int64_t stride,
-               int64_t rows, bool fused, const Scratch& own) {
-  if (fused) return fused_panel<BITS>(stream, units, x, stride, rows, own.sums);
+void add_group(const uint8_t* stream, int64_t units, const Ready& x, int64_t rows, bool fused,
+               const int32_t* zero, const Scratch& own) {
+  if constexpr (in_words(BITS))
+    return add_words<BITS>(stream, units, x.words, x.stride, rows, fused, zero, own.sums,
+                           own.buffer);
+  if (fused) {
+    memset(own.sums, 0, rows * PANEL * sizeof(int32_t));
+    return fused_panel<BITS>(stream, units, x.blocks, x.bytes, x.stride, rows, own.sums);
+  }
   for (int64_t u = 0; u < units; u += PIECE) {
     const int64_t now = least(PIECE, units - u);
     unpack_panel<BITS>(stream + u * unit_bytes(BITS), now, own.buffer);
-    buffered_panel(own.buffer, now, planes(BITS), block(BITS), x + u * UNIT, stride, rows,
+    buffered_panel(own.buffer, now, x.blocks, x.bytes + u * UNIT, x.stride, rows, u == 0,
                    own.sums);
   }
 }
 
-typedef void (*AddGroup)(const uint8_t*, int64_t, const int8_t*, int64_t, int64_t, bool,
+typedef void (*AddGroup)(const uint8_t*, int64_t, const Ready&, int64_t, bool, const int32_t*,
                          const Scratch&);
 // ONLY_BITS leaves one width: sanitizers take a minute to compile all.
 template <int BITS>
@@ -51,67 +68,91 @@ constexpr AddGroup ADD_GROUP[] = {add_group_of<2>(), add_group_of<3>(), add_grou
                                   add_group_of<5>(), add_group_of<6>(), add_group_of<7>(),
                                   add_group_of<8>()};
 
-// sums less what the zero points contribute: the exact product, modulo 2**32.
-INLINE void less_zeros(int32_t* sums, const int32_t* zero, const int32_t* weight_sums,
-                       int32_t row_sum, int32_t row_zero) {
-  for (int c = 0; c < PANEL; ++c)
-    sums[c] = sums[c] - zero[c] * row_sum - row_zero * weight_sums[c];
-}
+// All rows as they are multiplied, and what is known of each and its groups.
+struct Prepared {
+  const Rows& rows;
+  Groups groups;
+  bool words, bounded;
+  int64_t dense;
+  Memory copy, sums, reaches;
 
-INLINE void add_scaled(float* totals, const int32_t* sums, const float* scale, bool first) {
-  for (int c = 0; c < PANEL; ++c) {
-    const float scaled = static_cast<float>(sums[c]) * scale[c];
-    totals[c] = first ? scaled : totals[c] + scaled;
+  Prepared(const Rows& from, const Weight& weight)
+      : rows(from),
+        groups(weight.inputs, weight.group),
+        words(in_words(static_cast<int>(weight.bits))),
+        bounded(::bounded(static_cast<int>(weight.bits))),
+        dense(groups.count * groups.units * UNIT),
+        copy(words ? rows.count * dense * 2 : groups.whole() ? 0 : rows.count * dense),
+        sums(words ? 0 : rows.count * groups.count * sizeof(int32_t)),
+        reaches(bounded ? rows.count * groups.count * sizeof(int32_t) : 0) {}
+
+  bool there() const { return copy.at && sums.at && reaches.at; }
+  int32_t* row_sums(int64_t m) const { return static_cast<int32_t*>(sums.at) + m * groups.count; }
+  int32_t* row_reaches(int64_t m) const {
+    return static_cast<int32_t*>(reaches.at) + m * groups.count;
   }
-}
+  float scale_of(int64_t m) const { return rows.scale[m * rows.scale_step]; }
+  int32_t zero_of(int64_t m) const { return rows.zero ? rows.zero[m * rows.zero_step] : 0; }
 
-INLINE void finish(const float* totals, float scale, const float* bias, int64_t count,
-                   float* out) {
-  if (bias)
-    for (int64_t c = 0; c < count; ++c) out[c] = totals[c] * scale + bias[c];
-  else
-    for (int64_t c = 0; c < count; ++c) out[c] = totals[c] * scale;
-}
+  void prepare(int64_t m, int bits) const {
+    const int8_t* row = rows.codes + m * rows.stride;
+    if (words)
+      return widen_groups(row, groups, zero_of(m), static_cast<int16_t*>(copy.at) + m * dense);
+    int8_t* own = groups.whole() ? nullptr : static_cast<int8_t*>(copy.at) + m * dense;
+    prepare_row(row, 1, groups, own, row_sums(m));
+    for (int64_t g = 0; bounded && g < groups.count; ++g)
+      row_reaches(m)[g] = reach((own ? own : row) + g * groups.units * UNIT, groups.units, bits);
+  }
+
+  // Group g of the rows from `first` on.
+  Ready ready(int64_t first, int64_t g, int bits) const {
+    const int64_t at = g * groups.units * UNIT;
+    const Blocks blocks{bounded ? row_reaches(first) + g : nullptr, groups.count, block(bits)};
+    if (words) return {nullptr, static_cast<int16_t*>(copy.at) + first * dense + at, dense, blocks};
+    if (groups.whole()) return {rows.codes + first * rows.stride + at, nullptr, rows.stride, blocks};
+    return {static_cast<int8_t*>(copy.at) + first * dense + at, nullptr, dense, blocks};
+  }
+};
 
 struct Product {
-  const Rows& rows;
+  const Prepared& x;
   const Weight& weight;
   const float* bias;
   void* out;
   bool raw, fused;
-  Groups groups;
-  const int8_t* codes;  // in whole units
-  int64_t stride;
-  const int32_t* row_sums;  // [rows][groups]
 
   void panel(int64_t p, int64_t first, int64_t count, const Scratch& own) const {
-    const int64_t bytes = groups.units * unit_bytes(weight.bits);
+    const Groups& groups = x.groups;
+    const int bits = static_cast<int>(weight.bits);
+    const int64_t bytes = groups.units * unit_bytes(bits);
     for (int64_t g = 0; g < groups.count; ++g) {
       const int64_t place = p * groups.count + g, table = place * PANEL;
-      memset(own.sums, 0, count * PANEL * sizeof(int32_t));
-      ADD_GROUP[weight.bits - 2](weight.stream + place * bytes, groups.units,
-                                 codes + first * stride + g * groups.units * UNIT, stride, count,
-                                 fused, own);
+      ADD_GROUP[bits - 2](weight.stream + place * bytes, groups.units, x.ready(first, g, bits),
+                          count, fused, weight.zero + table, own);
       for (int64_t m = 0; m < count; ++m) {
+        const int64_t row = first + m;
+        const Zeros zeros{x.words ? nullptr : weight.zero + table, weight.sums + table,
+                          x.words ? 0 : x.row_sums(row)[g], x.zero_of(row)};
         int32_t* sums = own.sums + m * PANEL;
-        less_zeros(sums, weight.zero + table, weight.sums + table,
-                   row_sums[(first + m) * groups.count + g], zero_of(first + m));
-        if (!raw) add_scaled(own.totals + m * PANEL, sums, weight.scale + table, g == 0);
+        if (groups.count == 1) write(p, row, zeros, sums);
+        else add_scaled(own.totals + m * PANEL, zeros, sums, weight.scale + table, g == 0);
       }
     }
-    for (int64_t m = 0; m < count; ++m) write(p, first + m, m, own);
+    for (int64_t m = 0; groups.count > 1 && m < count; ++m) write_totals(p, first + m, m, own);
   }
 
-  int32_t zero_of(int64_t m) const { return rows.zero ? rows.zero[m * rows.zero_step] : 0; }
-
-  void write(int64_t p, int64_t row, int64_t m, const Scratch& own) const {
+  void write(int64_t p, int64_t row, const Zeros& zeros, const int32_t* sums) const {
     const int64_t n = p * PANEL, count = least(PANEL, weight.outputs - n);
     const int64_t at = row * weight.outputs + n;
-    if (raw)
-      memcpy(static_cast<int32_t*>(out) + at, own.sums + m * PANEL, count * sizeof(int32_t));
-    else
-      finish(own.totals + m * PANEL, rows.scale[row * rows.scale_step], bias ? bias + n : bias,
-             count, static_cast<float*>(out) + at);
+    if (raw) return finish_sums(zeros, sums, count, static_cast<int32_t*>(out) + at);
+    finish(zeros, sums, weight.scale + n, x.scale_of(row), bias ? bias + n : bias, count,
+           static_cast<float*>(out) + at);
+  }
+
+  void write_totals(int64_t p, int64_t row, int64_t m, const Scratch& own) const {
+    const int64_t n = p * PANEL, count = least(PANEL, weight.outputs - n);
+    finish_totals(own.totals + m * PANEL, x.scale_of(row), bias ? bias + n : bias, count,
+                  static_cast<float*>(out) + row * weight.outputs + n);
   }
 };
 
@@ -119,19 +160,11 @@ int linear(const Rows& rows, const Weight& weight, const float* bias, void* out,
            int threads) {
   const int64_t m = rows.count;
   if (m == 0 || weight.outputs == 0) return DONE;
-  const Groups groups(weight.inputs, weight.group);
-  const bool direct = groups.whole();
-  const int64_t dense = groups.count * groups.units * UNIT;
-  Memory copy(direct ? 0 : m * dense), sums(m * groups.count * sizeof(int32_t));
-  if (!copy.at || !sums.at) return NO_MEMORY;
-  int8_t* own = direct ? nullptr : static_cast<int8_t*>(copy.at);
-  int32_t* row_sums = static_cast<int32_t*>(sums.at);
-  for (int64_t r = 0; r < m; ++r)
-    prepare_row(rows.codes + r * rows.stride, 1, groups, own ? own + r * dense : nullptr,
-                row_sums + r * groups.count);
+  const Prepared prepared(rows, weight);
+  if (!prepared.there()) return NO_MEMORY;
+  for (int64_t r = 0; r < m; ++r) prepared.prepare(r, static_cast<int>(weight.bits));
   const bool fused = way == FUSED || (way == AUTOMATIC && m <= FUSED_MOST);
-  const Product product{rows,  weight, bias, out, raw != 0, fused, groups, own ? own : rows.codes,
-                        own ? dense : rows.stride, row_sums};
+  const Product product{prepared, weight, bias, out, raw != 0, fused};
   const int64_t panels = (weight.outputs + PANEL - 1) / PANEL;
   const int64_t chunk = fused ? least(m, FEW) : chunk_of(m, CHUNK, TILE_ROWS);
   const int64_t chunks = (m + chunk - 1) / chunk;

@@ -25,22 +25,26 @@ struct Weight {
   int64_t bits, outputs, inputs, group;
 };
 
-// Numbers [count, stride] in; codes, scales and zero points of rows out.
+// Numbers [sizes[0], sizes[1], sizes[2], length] in, whose last lie side by side; codes, scales and
+// zero points of rows out, dense.
 struct Numbers {
   const float* numbers;
-  int64_t count, length, stride;
+  int64_t length;
+  const int64_t *sizes, *strides;
   int32_t first, last;  // codes
   int8_t* codes;
   float* scale;
   int32_t* zero;
 };
 
-// Codes [batch, rows, length] by strides; scales and zero points are dense [batch, rows].
+// Codes [batch, rows, length] by strides. Scale and zero point of row m of all lie at m * step: 0 is
+// one for all.
 struct Codes {
   const int8_t* codes;
   int64_t rows, batch_stride, row_stride, stride;
   const float* scale;
   const int32_t* zero;
+  int64_t step;
 };
 
 // One filter a channel: codes [batch, channels, height, width] dense, filters [channels, kernel].
@@ -53,6 +57,21 @@ struct Depthwise {
   int32_t* sums;
 };
 
+// Numbers [count, stride] in; for the level next to each, digits out. Bounds between 2**bits rising
+// levels lie halfway; a number at one belongs to the lower level.
+struct Levels {
+  const float* numbers;
+  int64_t count, length, stride;
+  const float* scale;
+  int64_t scale_step;
+  float shift;
+  const float* bounds;   // [2**bits - 1]
+  int64_t bits;
+  const int8_t* digits;  // [planes][2**bits]
+  int64_t planes;
+  int8_t* out;           // [planes][count][length]
+};
+
 struct Path {
   int (*linear)(const Rows&, const Weight&, const float* bias, void* out, int raw, int way,
                 int threads);
@@ -60,4 +79,7 @@ struct Path {
   int (*batched)(const Codes&, const Codes&, int64_t batch, int64_t length, void* out, int raw,
                  int threads);
   int (*depthwise)(const Depthwise&, int threads);
+  int (*levels)(const Levels&, int threads);
+  int (*decode)(const uint8_t* stream, int64_t units, int64_t bits, const uint8_t* table,
+                uint8_t* out, int threads);
 };

@@ -5,7 +5,7 @@
 
 namespace {
 constexpr int TILE_ROWS = 6, TILE_VECTORS = 4, FUSED_ROWS = 6, FUSED_MOST = 16;
-constexpr int fused_span(int, int) { return 4; }
+constexpr int fused_span(int) { return 4; }
 #ifdef EMULATED
 __attribute__((noinline)) Part mac(Part p, U32 w, U32 a) { return plain_mac(p, w, a); }
 #else

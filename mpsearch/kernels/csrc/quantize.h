@@ -4,6 +4,9 @@
 #include <math.h>
 
 #include "work.h"
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 namespace {
 
@@ -17,16 +20,37 @@ struct Extremes {
   bool finite;
 };
 
+#if defined(__AVX2__) && BYTES == 32
+INLINE F32 smaller(F32 a, F32 b) { return (F32)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE F32 larger(F32 a, F32 b) { return (F32)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE U32 larger(U32 a, U32 b) { return (U32)_mm256_max_epu32((__m256i)a, (__m256i)b); }
+#else
+INLINE F32 smaller(F32 a, F32 b) { return a < b ? a : b; }
+INLINE F32 larger(F32 a, F32 b) { return a > b ? a : b; }
+INLINE U32 larger(U32 a, U32 b) { return a > b ? a : b; }
+#endif
+
+INLINE void widen(const float* x, F32* low, F32* high, U32* most) {
+  const F32 v = load<F32>(x);
+  *low = smaller(v, *low);
+  *high = larger(v, *high);
+  *most = larger(load<U32>(x) & 0x7fffffffu, *most);
+}
+
 INLINE Extremes extremes_of(const float* x, int64_t count) {
-  F32 low{}, high{};
-  U32 most{};
+  constexpr int WIDE = 4;  // vectors at a time: a minimum waits for the one before it
+  F32 lows[WIDE] = {}, highs[WIDE] = {};
+  U32 mosts[WIDE] = {};
   int64_t k = 0;
-  for (; k + LANES <= count; k += LANES) {
-    const F32 v = load<F32>(x + k);
-    const U32 size = load<U32>(x + k) & 0x7fffffffu;
-    low = v < low ? v : low;
-    high = v > high ? v : high;
-    most = size > most ? size : most;
+  for (; k + WIDE * LANES <= count; k += WIDE * LANES)
+    each<WIDE>([&](auto i) LAMBDA { widen(x + k + i * LANES, &lows[i], &highs[i], &mosts[i]); });
+  for (; k + LANES <= count; k += LANES) widen(x + k, &lows[0], &highs[0], &mosts[0]);
+  F32 low = lows[0], high = highs[0];
+  U32 most = mosts[0];
+  for (int i = 1; i < WIDE; ++i) {
+    low = smaller(low, lows[i]);
+    high = larger(high, highs[i]);
+    most = larger(most, mosts[i]);
   }
   Extremes all{0, 0, true};
   for (int i = 0; i < LANES; ++i) {
@@ -54,30 +78,44 @@ INLINE int8_t code_of(float x, float scale, float zero, float first, float last,
   return static_cast<int8_t>(static_cast<int>(within(whole + zero, first, last)) - offset);
 }
 
-INLINE F32 within(F32 x, F32 low, F32 high) {
-  const F32 above = x < low ? low : x;
-  return above > high ? high : above;
+// How far codes lie from the zero point, nearest to x: clipping whole numbers before or after
+// rounding is the same.
+INLINE I32 steps_of(const float* x, F32 scale, F32 low, F32 high) {
+  const F32 own = smaller(larger(load<F32>(x) / scale, low), high);
+#if defined(__AVX2__) && BYTES == 32
+  return (I32)_mm256_cvtps_epi32((__m256)own);
+#else
+  return __builtin_convertvector((own + EVEN) - EVEN, I32);
+#endif
 }
 
-// One row. Vectors do what code_of does: compilers do not find that by themselves. Whole words
-// wait in a block, which they do know how to narrow.
+// Codes of four vectors.
+INLINE void store_codes(const float* x, F32 scale, F32 low, F32 high, int more, int8_t* codes) {
+#if defined(__AVX2__) && BYTES == 32
+  __m256i own[4];
+  for (int i = 0; i < 4; ++i) own[i] = (__m256i)steps_of(x + i * LANES, scale, low, high);
+  const __m256i add = _mm256_set1_epi16(static_cast<int16_t>(more));
+  const __m256i a = _mm256_add_epi16(_mm256_packs_epi32(own[0], own[1]), add);
+  const __m256i b = _mm256_add_epi16(_mm256_packs_epi32(own[2], own[3]), add);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes),
+                      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b), order));
+#else
+  int32_t block[4 * LANES];
+  for (int i = 0; i < 4; ++i)
+    store(block + i * LANES, steps_of(x + i * LANES, scale, low, high) + more);
+  for (int i = 0; i < 4 * LANES; ++i) codes[i] = static_cast<int8_t>(block[i]);
+#endif
+}
+
+// One row. Vectors do what code_of does: compilers do not find that by themselves.
 INLINE void code_row(const float* row, int64_t length, float scale, float zero, float first,
                      float last, int offset, int8_t* codes) {
-  constexpr int64_t BLOCK = 256;
-  const F32 none{};
+  const F32 none{}, of{none + scale}, low{none + (first - zero)}, high{none + (last - zero)};
+  const int more = static_cast<int>(zero) - offset;
   int64_t k = 0;
-  while (k + LANES <= length) {
-    int32_t block[BLOCK];
-    const int64_t count = least(BLOCK, (length - k) / LANES * LANES);
-    for (int64_t i = 0; i < count; i += LANES) {
-      const F32 whole =
-          (within(load<F32>(row + k + i) / (none + scale), none - FAR, none + FAR) + EVEN) - EVEN;
-      const F32 code = within(whole + zero, none + first, none + last);
-      store(block + i, __builtin_convertvector(code, I32) - offset);
-    }
-    for (int64_t i = 0; i < count; ++i) codes[k + i] = static_cast<int8_t>(block[i]);
-    k += count;
-  }
+  for (; k + 4 * LANES <= length; k += 4 * LANES)
+    store_codes(row + k, of, low, high, more, codes + k);
   for (; k < length; ++k) codes[k] = code_of(row[k], scale, zero, first, last, offset);
 }
 
@@ -104,16 +142,23 @@ INLINE void choose(const Extremes& of, int first, int last, bool symmetric, floa
                     : static_cast<float>(start < first ? first : start > last ? last : start);
 }
 
+INLINE const float* row_of(const Numbers& x, int64_t m) {
+  const int64_t inner = m / x.sizes[2];
+  return x.numbers + inner / x.sizes[1] * x.strides[0] + inner % x.sizes[1] * x.strides[1] +
+         m % x.sizes[2] * x.strides[2];
+}
+
 int quantize(const Numbers& x, int dynamic, int symmetric, int threads) {
   const int offset = x.last > 127 ? 128 : 0;
   const float first = x.first, last = x.last;
-  Memory flags(x.count);
+  const int64_t count = x.sizes[0] * x.sizes[1] * x.sizes[2];
+  Memory flags(count);
   if (!flags.at) return NO_MEMORY;
   char* bad = static_cast<char*>(flags.at);
   const int status = for_each(
-      (x.count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, 0, threads, [&](int64_t i, char*) {
-        for (int64_t m = i * ROWS_AT_ONCE; m < least(x.count, (i + 1) * ROWS_AT_ONCE); ++m) {
-          const float* row = x.numbers + m * x.stride;
+      (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, 0, threads, [&](int64_t i, char*) {
+        for (int64_t m = i * ROWS_AT_ONCE; m < least(count, (i + 1) * ROWS_AT_ONCE); ++m) {
+          const float* row = row_of(x, m);
           const Extremes own = extremes_of(row, x.length);
           bad[m] = !own.finite;
           if (!own.finite) continue;
@@ -128,7 +173,7 @@ int quantize(const Numbers& x, int dynamic, int symmetric, int threads) {
           code_row(row, x.length, scale, zero, first, last, offset, x.codes + m * x.length);
         }
       });
-  for (int64_t m = 0; status == DONE && m < x.count; ++m)
+  for (int64_t m = 0; status == DONE && m < count; ++m)
     if (bad[m]) return NOT_FINITE;
   return status;
 }

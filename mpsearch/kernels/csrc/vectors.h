@@ -37,9 +37,9 @@ INLINE void store(void* to, V v) {
 }
 
 // The same four bytes in every lane.
-INLINE U32 splat(const int8_t* four) {
+INLINE U32 splat(const void* from) {
   uint32_t word;
-  memcpy(&word, four, sizeof word);
+  memcpy(&word, from, sizeof word);
   return U32{} + word;
 }
 

@@ -1,0 +1,154 @@
+"""Ways to propose a choice: all but the random ones go through the exact allocator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from optuna.trial import Trial
+
+from mpsearch.core.errors import Infeasible
+from mpsearch.nas.landscape import Choice, Floats
+from mpsearch.nas.moves import around, fresh, improvement
+from mpsearch.nas.predictors import GaussianProcess, Predictor, Ridge, Table, errors
+from mpsearch.nas.state import State
+
+_FEWEST = 3
+"""Measurements that a fit of the scores needs."""
+
+
+class Proposal(Protocol):
+    """Proposes a choice within the limits that nobody took, or nothing."""
+
+    def __call__(self, state: State, trial: Trial) -> Choice | None:
+        """Parameters that Optuna's sampler is to choose are asked of *trial*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refit:
+    """Measure, correct the scores, allocate anew: the best choice by the expected scores."""
+
+    def __call__(self, state: State, trial: Trial) -> Choice | None:
+        """As `Proposal` says."""
+        del trial
+        if len(state.choices) < _FEWEST:
+            return None
+        return _new(state, state.residual.corrected(state.residual.mean))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thompson:
+    """The best choice by scores drawn from what is known of them.
+
+    Draws that give what was taken are drawn again. (Thompson, Biometrika 25, 1933.)
+    """
+
+    draws: int = 20
+
+    def __call__(self, state: State, trial: Trial) -> Choice | None:
+        """As `Proposal` says."""
+        del trial
+        if len(state.choices) < _FEWEST:
+            return None
+        for _ in range(self.draws):
+            found = _new(state, state.residual.corrected(state.residual.drawn(state.rng)))
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Improvement:
+    """Of thousands of small changes to the best choice, the one expected to improve it most.
+
+    The predictor is the one with the least error in cross-validation.
+    """
+
+    def __call__(self, state: State, trial: Trial) -> Choice | None:
+        """As `Proposal` says."""
+        del trial
+        if state.incumbent is None or len(state.choices) < _FEWEST:
+            return None
+        near = around(state.landscape, state.incumbent, state.rng)
+        near = fresh(near, set(state.taken))
+        if not len(near):
+            return None
+        mean, deviation = _best_predictor(state)(
+            state.landscape, state.choices, state.logs).predict(near)
+        inside = state.landscape.within(state.choices)
+        gains = improvement(mean, deviation, float(state.logs[inside].min()))
+        return tuple(near[int(np.argmax(gains))].tolist())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Scores of each unit times a factor that Optuna's sampler chooses, then the allocator.
+
+    Factors are from ``exp(-spread)`` to ``exp(spread)``: one a block, one a kind of layer.
+    """
+
+    spread: float = 1.0
+
+    def __call__(self, state: State, trial: Trial) -> Choice | None:
+        """As `Proposal` says."""
+        units = state.landscape.units
+        logs = np.array([trial.suggest_float(f"price.{unit.name}", -self.spread, self.spread)
+                         for unit in units])
+        factors = np.exp(logs @ state.landscape.membership)
+        return _new(state, state.landscape.scores * factors[:, None])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """One small change to the best choice, drawn among the better half by their scores."""
+
+    def __call__(self, state: State, trial: Trial) -> Choice | None:
+        """As `Proposal` says."""
+        del trial
+        if state.incumbent is None:
+            return None
+        near = fresh(around(state.landscape, state.incumbent, state.rng, groups=2),
+                     set(state.taken))
+        if not len(near):
+            return None
+        order = np.argsort(state.landscape.additive(near), kind="stable")
+        return tuple(near[order[state.rng.integers(0, min(20, len(order)))]].tolist())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scattered:
+    """The allocator's answer to scores that are off at random: always another one, in the end."""
+
+    spread: float = 0.3
+    draws: int = 50
+
+    def __call__(self, state: State, trial: Trial) -> Choice | None:
+        """As `Proposal` says."""
+        del trial
+        scores = state.landscape.scores
+        for draw in range(self.draws):
+            wide = self.spread * (1 + draw / 10)
+            found = _new(state, scores * np.exp(wide * state.rng.standard_normal(scores.shape)))
+            if found is not None:
+                return found
+        return None
+
+
+def _best_predictor(state: State) -> Predictor:
+    known: dict[str, Predictor] = {"table": Table(), "ridge": Ridge(),
+                                   "gaussian_process": GaussianProcess()}
+    if len(state.choices) < 4 * _FEWEST:
+        return known["table"]
+    found = errors(known, state.landscape, state.choices, state.logs)
+    return known[min(found, key=lambda name: found[name])]
+
+
+def _new(state: State, scores: Floats) -> Choice | None:
+    """What the allocator makes of *scores*, unless it was taken."""
+    try:
+        choice = state.landscape.placed(scores)
+    except Infeasible:
+        return None
+    return None if choice in state.taken else choice

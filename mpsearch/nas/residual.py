@@ -1,0 +1,148 @@
+"""How far measured losses are from the sum of scores, and what that says of every score.
+
+Losses do not add up: they saturate, and layers meet. The measured loss of a choice is modelled as
+
+    log loss = a + b log(sum over groups of score * (1 + w)) + noise
+
+with one unknown *w* for every scheme of every group, Gaussian beforehand (see `prior`). A choice
+that was measured is one linear observation of them, to first order, so what is known after N
+measurements is Gaussian too and costs one solve of N equations (Rasmussen and Williams, Gaussian
+Processes for Machine Learning, 2006, section 2.2). Variances are those of greatest marginal
+likelihood (section 5.4.1), sought along one of them after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from mpsearch.nas.landscape import Floats, Integers, Landscape, totals
+from mpsearch.nas.prior import Prior
+
+_GRID: Mapping[str, tuple[float, ...]] = {
+    "unit": (0.0, 0.1, 0.2, 0.4, 0.8), "group": (0.0, 0.1, 0.2, 0.4, 0.8),
+    "own": (0.05, 0.1, 0.2, 0.4), "noise": (0.01, 0.02, 0.05, 0.1, 0.2)}
+"""Standard deviations that are tried: parts of w, and what is left of the logarithm of a loss."""
+_START = {"unit": 0.2, "group": 0.2, "own": 0.1, "noise": 0.05}
+_ROUNDS = 2
+_LEAST = 0.1
+"""A score never shrinks below this part of itself."""
+_TINY = 1e-300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Residual:
+    """What measurements say of the scores.
+
+    *offset* and *slope* are a and b, *noise* the standard deviation of log loss. *columns* are the
+    observations [N, groups, schemes], *seen* their values; *factor* is the root of their
+    covariance, and *across* what they have in common with every w.
+    """
+
+    landscape: Landscape
+    prior: Prior
+    offset: float
+    slope: float
+    noise: float
+    columns: Floats
+    seen: Floats
+    factor: tuple[Floats, bool]
+    across: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """The expected w [groups, schemes]."""
+        return self._told(self.seen)
+
+    def drawn(self, rng: np.random.Generator) -> Floats:
+        """One w, as likely as what is known says (Matheron's rule: a draw of before, corrected)."""
+        before = self.prior.drawn(rng)
+        error = rng.standard_normal(len(self.seen)) * (self.noise / self.slope)
+        missed = self.seen - np.einsum("ngs,gs->n", self.columns, before) - error
+        return before + self._told(missed)
+
+    def corrected(self, w: Floats) -> Floats:
+        """The scores with *w* put in, for an allocator to minimise."""
+        return self.landscape.scores * np.maximum(1 + w, _LEAST)
+
+    def predict(self, choices: Integers) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of log loss of *choices* [N, groups]."""
+        total = np.maximum(totals(self.corrected(self.mean), choices), _TINY)
+        columns = columns_of(self.landscape, choices)
+        own = self.prior.times(columns)
+        across = np.einsum("ngs,mgs->nm", columns, self.across)
+        varies = np.einsum("ngs,ngs->n", columns, own) - np.einsum(
+            "nm,mn->n", across, cho_solve(self.factor, across.T))
+        moved = self.landscape.additive(choices) / total
+        deviation = self.slope * np.sqrt(np.maximum(varies, 0)) * moved
+        return self.offset + self.slope * np.log(total), np.hypot(deviation, self.noise)
+
+    def _told(self, seen: Floats) -> Floats:
+        found: Floats = np.einsum("n,ngs->gs", cho_solve(self.factor, seen), self.across)
+        return found
+
+
+def fitted(landscape: Landscape, choices: Integers, logs: Floats) -> Residual:
+    """What the logarithms of measured losses *logs* [N] of *choices* [N, groups] say."""
+    base = np.log(np.maximum(landscape.additive(choices), _TINY))
+    offset, slope = line(base, logs)
+    columns, seen = columns_of(landscape, choices), (logs - offset) / slope - base
+    spreads = _likeliest(landscape, columns, seen, slope)
+    prior, noise = _prior(landscape, spreads), spreads["noise"]
+    across = prior.times(columns)
+    inside = np.einsum("ngs,mgs->nm", columns, across)
+    inside[np.diag_indices_from(inside)] += (noise / slope) ** 2
+    return Residual(landscape=landscape, prior=prior, offset=offset, slope=slope, noise=noise,
+                    columns=columns, seen=seen, factor=cho_factor(inside, lower=True),
+                    across=across)
+
+
+def columns_of(landscape: Landscape, choices: Integers) -> Floats:
+    """For each choice the part of its total that each scheme makes [N, groups, schemes].
+
+    To first order, log(sum s (1 + w)) - log(sum s) is the sum of these times w.
+    """
+    groups, schemes = landscape.scores.shape
+    found = np.zeros((len(choices), groups, schemes))
+    rows, own = np.arange(len(choices))[:, None], np.arange(groups)
+    base = np.maximum(landscape.additive(choices), _TINY)
+    found[rows, own, choices] = landscape.scores[own, choices] / base[:, None]
+    return found
+
+
+def line(x: Floats, y: Floats) -> tuple[float, float]:
+    """Offset and slope of *y* over *x*; drawn to a slope of 1 by one more unit of spread."""
+    centre = x - x.mean()
+    slope = float((centre @ (y - y.mean()) + 1.0) / (centre @ centre + 1.0))
+    slope = min(max(slope, 0.25), 4.0)
+    return float(y.mean() - slope * x.mean()), slope
+
+
+def _prior(landscape: Landscape, spreads: Mapping[str, float]) -> Prior:
+    return Prior(landscape=landscape, unit=spreads["unit"], group=spreads["group"],
+                 own=spreads["own"])
+
+
+def _likeliest(landscape: Landscape, columns: Floats, seen: Floats,
+               slope: float) -> dict[str, float]:
+    parts = {name: np.einsum("ngs,mgs->nm", columns, Prior(
+        landscape=landscape, **{"unit": 0.0, "group": 0.0, "own": 0.0, name: 1.0}).times(columns))
+        for name in ("unit", "group", "own")}
+    parts["noise"] = np.eye(len(seen)) / slope**2
+    best = dict(_START)
+    for _ in range(_ROUNDS):
+        for name, grid in _GRID.items():
+            found = [_likelihood(parts, {**best, name: value}, seen) for value in grid]
+            best[name] = grid[int(np.argmax(found))]
+    return best
+
+
+def _likelihood(parts: Mapping[str, Floats], spreads: Mapping[str, float], seen: Floats) -> float:
+    """Logarithm of the marginal likelihood of *seen*, without its constant."""
+    inside = sum((part * spreads[name] ** 2 for name, part in parts.items()),
+                 np.zeros_like(parts["noise"]))
+    root, lower = cho_factor(inside, lower=True)
+    return float(-0.5 * seen @ cho_solve((root, lower), seen) - np.log(np.diag(root)).sum())

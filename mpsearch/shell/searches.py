@@ -1,0 +1,96 @@
+"""What `search` prints and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpsearch.core import io
+from mpsearch.core.errors import BadInput
+from mpsearch.report.grid import Grid, numbers, words
+from mpsearch.report.search import draw_search, search_tables
+from mpsearch.report.search_front import draw_front, front_parts
+from mpsearch.report.units import number
+from mpsearch.shell.terminal import Tables, answer
+
+if TYPE_CHECKING:
+    from mpsearch.report.search_front import SearchFront
+    from mpsearch.steps.found import Found
+
+
+def require_no_budget(budget: Sequence[str]) -> None:
+    """Check that a front is not asked for within a *budget*.
+
+    Raises:
+        BadInput: it is.
+    """
+    if budget:
+        raise BadInput("a front goes from the cheapest to the best policy: leave --budget out, or "
+                       "--front")
+
+
+def answer_search(found: Found, output: Path, *, as_json: bool) -> bool:
+    """Write and print what was found; whether it was interrupted."""
+    files = _written(found, output)
+    answer(_data(found, files), as_json, _shown(found, files))
+    return found.searched.interrupted
+
+
+def answer_front(found: SearchFront, output: Path, *, as_json: bool) -> bool:
+    """Write and print a front; whether it was interrupted."""
+    stem = output.with_name(f"{output.stem}.front")
+    io.save(Path(f"{stem}.json"), found)
+    files = [Path(f"{stem}.json"), *draw_front(found, stem)]
+    parts = [*front_parts(found), *_end(found.interrupted, found.study, found.storage, files)]
+    answer({**io.to_data(found), "files": [str(path) for path in files]}, as_json, parts)
+    return found.interrupted
+
+
+def _written(found: Found, output: Path) -> list[Path]:
+    """Write the policy, and beside it every trial and the picture."""
+    found.policy.save(str(output))
+    stem = output.with_name(f"{output.stem}.search")
+    trials = Path(f"{stem}.json")
+    io.save(trials, found.report)
+    return [output, trials, *draw_search(found.report, stem)]
+
+
+def _data(found: Found, files: Sequence[Path]) -> dict[str, Any]:
+    """What `search` prints with ``--json``."""
+    policy = found.policy
+    return {"totals": io.to_data(policy.totals), "search": policy.provenance["search"],
+            "importance": dict(found.report.importance),
+            "evaluation": io.to_data(policy.evaluation) if policy.evaluation else None,
+            "layers": {name: str(scheme) for name, scheme in policy.layers.items()},
+            "study": found.searched.study, "storage": found.searched.storage,
+            "interrupted": found.searched.interrupted, "failures": list(found.searched.failures),
+            "files": [str(path) for path in files]}
+
+
+def _shown(found: Found, files: Sequence[Path]) -> Tables:
+    """The search, its answer on held-out samples, and the files that were written."""
+    parts = search_tables(found.report)
+    if found.judged is not None:
+        parts.append(_held_out(found))
+    searched = found.searched
+    return [*parts, *_end(searched.interrupted, searched.study, searched.storage, files)]
+
+
+def _end(interrupted: bool, study: str, storage: str, files: Sequence[Path]) -> list[str]:
+    more = ["Interrupted: the same command goes on where this one stopped."] if interrupted else []
+    return [*more, f"Study {study} in {storage}", *(f"wrote {path}" for path in files)]
+
+
+def _held_out(found: Found) -> Grid:
+    assert found.judged is not None  # noqa: S101 - it was asked before
+    rows = []
+    for label, each in found.judged.measured.items():
+        against, top1 = found.judged.against.get(label), each.evaluation.top1
+        verdict = "" if against is None else (
+            f"search is {against.verdict} ({number(against.low)} to {number(against.high)})")
+        rows.append((label, number(each.evaluation.kl), number(each.evaluation.kl_stderr),
+                     "" if top1 is None else f"{100 * top1:.1f}", verdict))
+    return Grid(title=f"Held-out samples: {len(found.judged.measured[label].kl)}",
+                columns=words("policy") + numbers("KL (nats)", "±", "top-1 %") + words("result"),
+                rows=tuple(rows), strong=frozenset({0}))

@@ -1,0 +1,123 @@
+"""What a search found, judged on held-out samples and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mpsearch.core.types import Policy
+from mpsearch.nas.importance import shares
+from mpsearch.nas.record import Record, arrays
+from mpsearch.report.search import SearchReport, TrialPoint
+from mpsearch.steps.allocate import Allocation
+from mpsearch.steps.choice import runnable
+from mpsearch.steps.compare import Comparison, compare
+from mpsearch.steps.measure import ProgressBar
+from mpsearch.steps.measurement import Measurement, measure_policies
+from mpsearch.steps.policy import make_policy
+from mpsearch.steps.search import Searched, search
+from mpsearch.steps.search_plan import SearchPlan
+from mpsearch.steps.session import Session
+from mpsearch.steps.units import units_of
+
+BEST = "search"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search found: the policy, every trial, the held-out comparison, and a report."""
+
+    policy: Policy
+    searched: Searched
+    judged: Judged | None
+    report: SearchReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The best choice, the start and uniform ones on samples that nobody has seen.
+
+    *against* compares the best choice with each of the others: its KL less theirs.
+    """
+
+    measured: Mapping[str, Measurement]
+    against: Mapping[str, Comparison]
+
+
+def find(session: Session, allocation: Allocation, plan: SearchPlan, progress: ProgressBar,
+         *, verify: bool) -> Found:
+    """Search from *allocation* on, and judge what was found unless it is not to be verified.
+
+    Raises:
+        BadInput: a storage, study or data that cannot be used.
+    """
+    searched = search(session, allocation, plan, progress)
+    judged = judge(session, searched, progress) if verify else None
+    return Found(policy=policy_of(session, searched, judged), searched=searched, judged=judged,
+                 report=report_of(session, searched))
+
+
+def judge(session: Session, searched: Searched, progress: ProgressBar) -> Judged:
+    """Measure what was found, and what it began with, on held-out samples."""
+    measured = searched.allocation.measured
+    chosen = {BEST: searched.best.choice}
+    chosen |= {each.origin: each.choice for each in searched.begun if each.choice not in
+               chosen.values()}
+    found = measure_policies(
+        session, {label: runnable(measured, choice) for label, choice in chosen.items()}, progress)
+    return Judged(measured=found, against={
+        label: compare(found[BEST].kl, each.kl) for label, each in found.items() if label != BEST})
+
+
+def policy_of(session: Session, searched: Searched, judged: Judged | None) -> Policy:
+    """The policy of the best choice, with how it was found."""
+    made = make_policy(session.request, searched.allocation)
+    if judged is not None:
+        evaluation = judged.measured[BEST].evaluation
+        made = replace(made, evaluation=evaluation,
+                       totals=replace(made.totals, measured_loss=evaluation.kl))
+    return replace(made, provenance={**made.provenance, "search": _about(searched, judged)})
+
+
+def report_of(session: Session, searched: Searched) -> SearchReport:
+    """Everything that tables and the picture show."""
+    from mpsearch.nas.landscape import Landscape
+
+    allocation, against = searched.allocation, searched.against
+    landscape = Landscape(problem=allocation.problem, allocate=lambda _: allocation.selection,
+                          units=units_of(allocation.measured.record.space))
+    choices, losses = arrays(searched.records)
+    return SearchReport(
+        model=session.request.model, seed=session.request.seed, sampler=searched.plan.sampler,
+        budgets=tuple(dict.fromkeys(str(row.budget) for row in allocation.budgets)),
+        samples=searched.samples, shared=searched.shared, failures=searched.failures,
+        trials=tuple(map(_point, searched.records)), start=_point(searched.start),
+        best=_point(searched.best), difference=against.difference, low=against.low,
+        high=against.high, verdict=against.verdict, interrupted=searched.interrupted,
+        importance=shares(landscape, choices, losses, searched.best.choice)
+        if len(choices) > 2 else {})  # noqa: PLR2004 - what a fit of scores needs
+
+
+def _about(searched: Searched, judged: Judged | None) -> dict[str, Any]:
+    plan, against = searched.plan, searched.against
+    return {
+        "sampler": plan.sampler, "trials": len(searched.records), "race": plan.race,
+        "samples": searched.samples, "samples_of_scores": searched.shared,
+        "trial": searched.best.ticket, "proposed_by": searched.best.origin,
+        "loss": searched.best.loss, "start_loss": searched.start.loss,
+        "difference_95": [against.low, against.high], "verdict": against.verdict,
+        "held_out": {} if judged is None else {
+            label: {"kl": each.evaluation.kl, **_line(judged.against.get(label))}
+            for label, each in judged.measured.items()}}
+
+
+def _line(against: Comparison | None) -> dict[str, Any]:
+    return {} if against is None else {"search_less_this_95": [against.low, against.high],
+                                       "search_is": against.verdict}
+
+
+def _point(record: Record) -> TrialPoint:
+    return TrialPoint(ticket=record.ticket, origin=record.origin, state=record.state.name,
+                      loss=record.loss if record.samples else float("nan"),
+                      samples=len(record.samples))

@@ -1,0 +1,166 @@
+"""A search on the measured model: from the integer program's choice to the best one found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mpsearch import plugins
+from mpsearch.core.errors import BadInput
+from mpsearch.nas.landscape import Landscape
+from mpsearch.nas.loop import LOOP, Worker
+from mpsearch.nas.race import Race, Rungs, best_of
+from mpsearch.nas.raw import RAW
+from mpsearch.nas.record import REASON, Record, records
+from mpsearch.nas.samplers import Seeded, maker
+from mpsearch.nas.storage import storage_of
+from mpsearch.nas.study import opened
+from mpsearch.nas.task import Task
+from mpsearch.steps.allocate import Allocation
+from mpsearch.steps.choice import totals_of, uniform_choices
+from mpsearch.steps.compare import Comparison, compare
+from mpsearch.steps.measure import ProgressBar
+from mpsearch.steps.search_plan import LOOP_NAME, SearchPlan
+from mpsearch.steps.session import Session
+from mpsearch.steps.trials import SearchData, TrialRunner, search_data
+from mpsearch.steps.units import units_of
+from mpsearch.workspace import digest
+
+ALLOCATED = "allocated"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What a search found: every trial, the *best* one, and the *start* it is compared with.
+
+    *against* is the paired difference of the two on the samples that decided; *allocation* the
+    integer program's, with the best choice in place of its own.
+    """
+
+    plan: SearchPlan
+    records: tuple[Record, ...]
+    start: Record
+    best: Record
+    against: Comparison
+    shared: bool
+    samples: int
+    allocation: Allocation
+    failures: tuple[str, ...] = ()
+    study: str = ""
+    storage: str = ""
+    interrupted: bool = False
+
+    @property
+    def begun(self) -> tuple[Record, ...]:
+        """The trials that the search began with."""
+        return tuple(each for each in self.records
+                     if each.origin == ALLOCATED or each.origin.startswith("uniform "))
+
+
+def search(session: Session, allocation: Allocation, plan: SearchPlan,
+           progress: ProgressBar) -> Searched:
+    """Search within the budgets of *allocation* for the choice of least measured loss.
+
+    The first trials are the allocated choice and every uniform one within the budgets. Interrupted,
+    the best choice so far is the answer, and the same search goes on where it stopped.
+
+    Raises:
+        BadInput: a storage or study that cannot be used, or no data.
+    """
+    data = search_data(session, plan.samples)
+    task = task_of(session, allocation, data, plan)
+    ran = run_study(session, task, plan, identity_of(session, allocation, plan, data),
+                    progress=progress, samples=data.batches.samples)
+    found = _found(ran.trials, allocation, plan, data)
+    return replace(found, study=ran.name, storage=ran.storage, interrupted=ran.interrupted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A study after this worker's part: its *trials* in all, and whether it was interrupted."""
+
+    trials: tuple[FrozenTrial, ...]
+    name: str
+    storage: str
+    interrupted: bool
+
+
+def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
+              progress: ProgressBar, samples: int) -> Ran:
+    """Make or join the study of *task*, and work on it until no ticket is left.
+
+    Raises:
+        BadInput: a storage or study that cannot be used.
+    """
+    name = plan.study or f"mpsearch-{identity}"
+    storage = plan.storage or f"journal:{session.workspace.root / 'studies' / name}.log"
+    race = plan.race and len(task.objectives) == 1
+    study = opened(
+        storage_of(storage), name, identity=identity,
+        directions=task.directions, starts=task.starts, trials=max(plan.trials, len(task.starts)),
+        sampler=Seeded(maker("tpe" if plan.sampler == LOOP_NAME else plan.sampler), task.seed),
+        pruner=Race() if race else None)
+    rungs = Rungs(first=session.request.batch_size, last=samples) if race else None
+    interrupted = False
+    with progress(f"searching on {samples} samples", plan.trials) as step:
+        step(sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)))
+        worker = Worker(study=study, task=task, rungs=rungs, told=lambda _record: step(1),
+                        proposals=LOOP if plan.sampler == LOOP_NAME else RAW)
+        try:
+            worker.run()
+        except KeyboardInterrupt:
+            interrupted = True
+    return Ran(trials=tuple(study.get_trials(deepcopy=False)), name=name, storage=storage,
+               interrupted=interrupted)
+
+
+def task_of(session: Session, allocation: Allocation, data: SearchData, plan: SearchPlan) -> Task:
+    """What is searched: the allocation's problem, measured on *data*."""
+    measured = allocation.measured
+    problem = allocation.problem
+    landscape = Landscape(problem=problem, units=units_of(measured.record.space),
+                          allocate=plugins.load("allocator", "ilp")())
+    uniform = uniform_choices(measured.record.space)
+    starts = [(ALLOCATED, allocation.selection.choice)] if plan.warm else []
+    starts += [(label, choice) for label, choice in uniform.items()
+               if problem.meets(choice) and choice != allocation.selection.choice]
+    run = TrialRunner(session, measured, data.batches)
+    return Task(landscape=landscape, measure=run, costs={}, starts=tuple(starts),
+                seed=session.request.seed)
+
+
+def identity_of(session: Session, allocation: Allocation, plan: SearchPlan,
+                data: SearchData, **more: Any) -> str:
+    """A digest of all that trials depend on, but for how many they are."""
+    problem = allocation.problem
+    return digest({"study": session.key, "estimator": allocation.estimator,
+                   "budgets": [str(row.budget) for row in allocation.budgets],
+                   "losses": [row.tolist() for row in problem.losses],
+                   "limits": list(problem.limits), "data": data.batches.digest,
+                   "sampler": plan.sampler, "race": plan.race, "warm": plan.warm,
+                   "seed": session.request.seed, **more})
+
+
+def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPlan,
+           data: SearchData) -> Searched:
+    found = records(trials)
+    inside = [each for each in found if allocation.problem.meets(each.choice)]
+    best, start = best_of(inside), next((each for each in inside if each.origin == ALLOCATED),
+                                        None)
+    failures = tuple(trial.user_attrs.get(REASON, "") for trial in trials
+                     if trial.state == TrialState.FAIL)
+    if best is None:
+        why = f": {failures[-1]}" if failures else ""
+        raise BadInput(f"no trial of the search was measured to its end{why}")
+    start = start or best
+    selection = replace(allocation.selection, choice=best.choice,
+                        objective=allocation.problem.objective(best.choice),
+                        costs=allocation.problem.spent(best.choice), status="feasible")
+    return Searched(
+        plan=plan, records=tuple(found), best=best, start=start,
+        against=compare(best.samples, start.samples), shared=data.shared,
+        samples=data.batches.samples, failures=failures, allocation=replace(
+            allocation, selection=selection,
+            totals=totals_of(allocation.measured, best.choice, allocation.losses)))

@@ -1,0 +1,141 @@
+"""A search for a whole front: measured loss against any costs, from the exact front on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mpsearch import plugins
+from mpsearch.allocation.front import front
+from mpsearch.allocation.problem import Problem
+from mpsearch.core.errors import BadInput, Unsupported
+from mpsearch.core.types import ScoreTable
+from mpsearch.nas.hypervolume import hypervolume, nondominated
+from mpsearch.nas.landscape import Choice, Landscape
+from mpsearch.nas.record import Record, records
+from mpsearch.nas.task import ACCURACY, LOSS, Task
+from mpsearch.report.search_front import SearchFront, SearchFrontPoint
+from mpsearch.steps.choice import runnable, totals_of, uniform_choices
+from mpsearch.steps.measure import Measured, ProgressBar
+from mpsearch.steps.measurement import measure_policies
+from mpsearch.steps.search import run_study
+from mpsearch.steps.search_plan import SearchPlan
+from mpsearch.steps.session import Session
+from mpsearch.steps.trials import TrialRunner, search_data
+from mpsearch.steps.units import units_of
+from mpsearch.workspace import digest
+
+_STARTS = 12
+"""Points of the exact front that the search begins with."""
+_TINY = 1e-12
+COSTS = {"size": "bits_per_weight", "bops": "bops", "latency": "latency_ms"}
+"""Objectives that are costs, and the totals that say what they come to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A front to search: its *problem*, tables of its *costs*, and what it begins with."""
+
+    problem: Problem
+    measured: Measured
+    losses: ScoreTable
+    costs: tuple[str, ...]
+
+    def cost(self, name: str) -> Callable[[Choice], float]:
+        """What a choice comes to, in the unit of its total."""
+        return lambda choice: float(getattr(totals_of(self.measured, choice, self.losses),
+                                            COSTS[name]) or 0.0)
+
+
+def search_front(session: Session, measured: Measured, estimator: str,
+                 objectives: Sequence[str], *, plan: SearchPlan,
+                 progress: ProgressBar) -> SearchFront:
+    """The trials that no other one beats in all *objectives*, judged again on held-out samples.
+
+    Raises:
+        BadInput: objectives that are unknown or no front, or a study that cannot be used.
+        Unsupported: latency without a device.
+    """
+    asked = _asked(measured, estimator, objectives)
+    data = search_data(session, plan.samples)
+    task = Task(
+        landscape=Landscape(problem=asked.problem, units=units_of(measured.record.space),
+                            allocate=plugins.load("allocator", "ilp")()),
+        measure=TrialRunner(session, measured, data.batches), objectives=tuple(objectives),
+        costs={name: asked.cost(name) for name in asked.costs},
+        starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
+    identity = digest({"study": session.key, "estimator": estimator, "front": list(objectives),
+                       "losses": asked.losses.values, "limits": list(asked.problem.limits),
+                       "data": data.batches.digest, "sampler": plan.sampler, "warm": plan.warm,
+                       "seed": session.request.seed})
+    ran = run_study(session, task, plan, identity, progress=progress, samples=data.batches.samples)
+    found = [each for each in records(ran.trials) if each.complete]
+    if not found:
+        raise BadInput("no trial of the search was measured to its end")
+    made = _front(session, asked, task, found, progress)
+    return replace(made, samples=data.batches.samples, shared=data.shared, study=ran.name,
+                   storage=ran.storage, interrupted=ran.interrupted)
+
+
+def _asked(measured: Measured, estimator: str, objectives: Sequence[str]) -> _Asked:
+    known = measured.costs()
+    costs = tuple(name for name in objectives if name not in {LOSS, ACCURACY})
+    if not costs or len(costs) == len(objectives):
+        raise BadInput("a front needs what is measured and what it costs: give --objective loss "
+                       f"(or accuracy) and one or more of {', '.join(COSTS)}")
+    for name in costs:
+        if name not in COSTS:
+            raise BadInput(f"'{name}' is no objective of a front: use {LOSS}, {ACCURACY}, "
+                           f"{', '.join(COSTS)}")
+        if name not in known:
+            raise Unsupported(f"the objective {name} needs a device: name a --device, or run "
+                              "mpsearch profile")
+    losses = measured.tables[estimator]
+    tables = [known[name] for name in costs]
+    limits = [math.fsum(max(row) for row in table.values) for table in tables]
+    return _Asked(problem=Problem.from_tables(losses, tables, limits), measured=measured,
+                  losses=losses, costs=costs)
+
+
+def _starts(asked: _Asked, *, warm: bool) -> tuple[tuple[str, Choice], ...]:
+    """Points of the exact front over the first cost, and every uniform choice."""
+    problem = asked.problem
+    limits = np.linspace(problem.floor(0), problem.ceiling(0), _STARTS).tolist()
+    exact = front(problem, 0, limits, plugins.load("allocator", "ilp")()) if warm else []
+    found = {each.choice: f"allocated {k}" for k, each in enumerate(exact)}
+    for label, choice in uniform_choices(asked.measured.record.space).items():
+        found.setdefault(choice, label)
+    return tuple((label, choice) for choice, label in found.items())
+
+
+def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
+           progress: ProgressBar) -> SearchFront:
+    signs = [1.0 if direction == "minimize" else -1.0 for direction in task.directions]
+    points = [tuple(sign * _scaled(name, value) for sign, name, value in
+                    zip(signs, task.objectives, each.values, strict=True)) for each in found]
+    begun = [point for point, each in zip(points, found, strict=True)
+             if each.ticket < len(task.starts)]
+    reference = tuple(max(values) for values in zip(*points, strict=True))
+    kept = [found[i] for i in nondominated(points)]
+    held_out = measure_policies(session, {str(each.ticket): runnable(asked.measured, each.choice)
+                                          for each in kept}, progress)
+    evaluations: Mapping[str, float] = {
+        ticket: each.evaluation.kl for ticket, each in held_out.items()}
+    return SearchFront(
+        model=session.request.model, objectives=task.objectives, trials=len(found),
+        hypervolume=hypervolume(points, reference), started=hypervolume(begun, reference),
+        reference=tuple(sign * value for sign, value in zip(signs, reference, strict=True)),
+        points=tuple(sorted((SearchFrontPoint(
+            ticket=each.ticket, origin=each.origin, choice=each.choice, values=each.values,
+            loss=each.loss, held_out=evaluations[str(each.ticket)],
+            totals=totals_of(asked.measured, each.choice, asked.losses)) for each in kept),
+            key=lambda point: point.totals.size_bits)),
+        others=tuple(each.values for each in found))
+
+
+def _scaled(name: str, value: float) -> float:
+    """Losses by their logarithm to base 10: a front goes over many decades of them."""
+    return math.log10(max(value, _TINY)) if name == LOSS else value
