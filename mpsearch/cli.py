@@ -127,7 +127,8 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
     click.option("--provider", default="simulated",
                  help=f"What runs the layers: {', '.join(BUILTIN['provider'])}."),
     click.option("--device", metavar="NAME", help="Name to keep the times under (host, or what an "
-                 "imported file says); that of a shipped device shows what is predicted for it."),
+                 "imported file says); that of a shipped device, or a TOML file, shows what is "
+                 "predicted for it."),
     click.option("--batch", "batches", type=int, multiple=True, default=[1],
                  help="Samples at once; repeat for several."),
     click.option("--threads", type=int, multiple=True, default=[1],
@@ -143,7 +144,7 @@ def allocate(*, budget: tuple[str, ...], model: str | None, jobs: int, output: P
 def profile(*, model: str | None, provider: str, device: str | None, batches: tuple[int, ...],
             threads: tuple[int, ...], rounds: int, again: bool, export: Path | None,
             imported: Path | None, as_json: bool, **asked: Any) -> None:
-    """Time every layer under every scheme, for budgets in milliseconds.
+    """Time every layer under every scheme, for budgets in ms.
 
     The rest of the graph (norms, activation functions, data movement) is timed too. What this
     machine was timed on before is not timed again.

@@ -4,10 +4,14 @@ import re
 import mpsearch
 from mpsearch import plugins
 from mpsearch.spaces import shipped
+from mpsearch.steps.request import Request
 
 
 def test_examples_of_the_readme_run(root, tmp_path, monkeypatch):
+    """On fewer samples than a user gets who asks for no number: what they do is the same."""
     monkeypatch.chdir(tmp_path)
+    for name, samples in (("calibration_samples", 32), ("evaluation_samples", 128)):
+        monkeypatch.setitem(Request.__init__.__kwdefaults__, name, samples)
     failed, tried = doctest.testfile(str(root / "README.md"), module_relative=False)
     assert tried >= 8
     assert failed == 0

@@ -41,16 +41,17 @@ def import_device(path: str, device: str | None = None, *, workspace: str = DEFA
     Budgets in milliseconds may then count on it by its name, *device* or else the file's own.
 
     Raises:
-        BadInput: the file is no such table, or its name is that of a shipped device or is no name.
+        BadInput: the file is no such table, or its name is that of a shipped device or TOML
+            file, or is no name.
     """
     from mpsearch.core.machine_csv import import_table
-    from mpsearch.cost.devices import shipped
+    from mpsearch.cost.devices import is_predicted
     from mpsearch.steps.devices import DeviceRef, save_table
 
     table = import_table(path, device)
-    if table.device in shipped():
+    if is_predicted(table.device):
         raise BadInput(f"a table cannot go by the name '{table.device}', which is that of a "
-                       "shipped device: give another --device")
+                       "shipped device or of a TOML file: give another --device")
     if DeviceRef.parse(table.device) != DeviceRef(name=table.device):
         raise BadInput(f"a table cannot go by the name '{table.device}': give a --device without "
                        "settings and outer blanks")

@@ -152,6 +152,19 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         raise cannot_write(target, error) from error
 
 
+def require_apart(path: str | os.PathLike[str], *read: str | os.PathLike[str] | None) -> None:
+    """Check that writing *path* would not replace a file that is *read*.
+
+    Raises:
+        BadInput: it is one of them.
+    """
+    for each in read:
+        if each is not None and Path(each).is_file() and Path(path).exists() and (
+                Path(path).samefile(each)):
+            raise BadInput(f"cannot write {path}: it is read here, and would be lost: name another "
+                           "file")
+
+
 def cannot_write(path: Path, error: OSError) -> BadInput:
     """The message for a place that cannot be written, and what to do about it."""
     advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (
@@ -204,5 +217,5 @@ def _umask() -> int:
     return mask
 
 
-__all__ = ["SCHEMA_NAME", "cannot_write", "dumps", "load", "loads", "require_writable", "save",
-           "schema", "to_data", "write"]
+__all__ = ["SCHEMA_NAME", "cannot_write", "dumps", "load", "loads", "require_apart",
+           "require_writable", "save", "schema", "to_data", "write"]

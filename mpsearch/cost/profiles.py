@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mpsearch.core.errors import BadInput, UnknownName
-from mpsearch.cost.devices import shipped
+from mpsearch.cost.devices import is_predicted, shipped
 from mpsearch.cost.energy import EnergyTable
+
+_DIGITS = 9
+"""Of the longest width that is read as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ def load_profile(name: str) -> DeviceProfile:
         BadInput: the file is no profile; the message names it and the key.
     """
     path = shipped().get(name, Path(name))
-    if name not in shipped() and path.suffix != ".toml":
+    if not is_predicted(name):
         raise UnknownName("device", name, [*shipped(), "a TOML file"])
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -102,8 +105,8 @@ def _profile(data: dict[str, Any], name: str, where: str) -> DeviceProfile:
         name=name, title=str(data["title"]), fusions=tuple(map(str, data.get("fusions", ()))),
         float_bits=int(_positive(data, "float_bits", where)),
         overhead_us=_positive(overhead, "us", where),
-        peaks=tuple(_rate(each, f"{where}: peak") for each in data["peak"]),
-        memory=tuple(_level(each, f"{where}: memory") for each in data["memory"]),
+        peaks=tuple(_rate(each, f"{where}: peak") for each in _entries(data, "peak", where)),
+        memory=tuple(_level(each, f"{where}: memory") for each in _entries(data, "memory", where)),
         energy=_energy(data["energy"], name, where) if "energy" in data else None)
     for threads in {rate.threads for rate in made.peaks}:
         if not any(r.bits is None for r in made.peaks if r.threads == threads) or not any(
@@ -136,8 +139,22 @@ def _energy(data: dict[str, Any], name: str, where: str) -> EnergyTable:
     known = {"source", "macs", "float_mac", "weight_byte", "activation_byte"}
     _keys(data, place, known, known)
     numbers = {key: _positive(data, key, place) for key in known - {"source", "macs"}}
-    macs = {str(width): _positive(data["macs"], width, place) for width in data["macs"]}
+    macs = data["macs"]
+    if not isinstance(macs, dict) or not all(_is_width(key) for key in macs):
+        raise BadInput(f"{place}: macs is a table of picojoules by whole numbers of bits")
+    macs = {width: _positive(macs, width, place) for width in macs}
     return EnergyTable(name=name, source=str(data["source"]), macs=macs, **numbers)
+
+
+def _is_width(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) <= _DIGITS
+
+
+def _entries(data: dict[str, Any], key: str, where: str) -> list[Any]:
+    found = data[key]
+    if not isinstance(found, list) or not found:
+        raise BadInput(f"{where}: there is no [[{key}]]")
+    return found
 
 
 def _keys(data: Any, where: str, known: set[str], needed: set[str]) -> dict[str, Any]:

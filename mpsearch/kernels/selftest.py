@@ -48,7 +48,7 @@ def _pairs_are_right(own: Kernels) -> bool:
 def _codes_are_right(own: Kernels, *, symmetric: bool) -> bool:
     """Of rows of small and large numbers with ties: half of every whole number of steps."""
     steps = torch.arange(_INPUTS).remainder(256) / 2 - 64
-    x = torch.ldexp(steps[None], torch.tensor([[-30], [0], [40]]))
+    x = steps[None] * torch.tensor([[2.0**-30], [1.0], [2.0**40]])
     first, last = (_LOW, _HIGH) if symmetric else (0, _HIGH - _LOW)
     return all(torch.equal(one, two) for one, two in zip(
         native.quantize(own, x, first, last, symmetric=symmetric),

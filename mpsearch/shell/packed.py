@@ -23,7 +23,8 @@ def require_one_source(policy: Path | None, packed: Path | None, save: Path | No
     """Check what `run` is given to run.
 
     Raises:
-        BadInput: not one of policy and packed file, or what goes with the policy alone.
+        BadInput: not one of policy and packed file, what goes with the policy alone, or the policy
+            would be written over.
     """
     if (policy is None) == (packed is None):
         raise BadInput("give a policy to run (--policy FILE) or a packed model (--packed FILE), "
@@ -33,6 +34,8 @@ def require_one_source(policy: Path | None, packed: Path | None, save: Path | No
                        "file")
     if packed is not None and weights is not None:
         raise BadInput("a packed file has its own weights: leave out --weights")
+    if save is not None:
+        io.require_apart(save, policy)
 
 
 def packing_notes(policy: Policy, done: Packing) -> list[str]:

@@ -24,6 +24,8 @@ from mpsearch.workspace import Workspace, digest
 FLOWS, MACHINES, DEVICES = "flows", "machines", "devices"
 HOST = "host"
 """The machine that `profile` measures, where it is given no other name."""
+_DIGITS = 9
+"""Of the largest batch or number of threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +50,9 @@ class DeviceRef:
         given: dict[str, int] = {}
         for item in filter(str.strip, (found[2] or "").split(",")):
             key, _, value = (part.strip() for part in item.partition("="))
-            if key not in {"batch", "threads"} or not (value.isascii() and value.isdigit()) or (
-                    int(value) < 1):
+            if key not in {"batch", "threads"} or not (
+                    value.isascii() and value.isdigit() and len(value) <= _DIGITS
+                    and int(value) >= 1):
                 raise BadInput(f"the device '{text}' takes batch and threads as positive whole "
                                f"numbers, not '{item.strip()}'")
             given[key] = int(value)

@@ -24,6 +24,7 @@ def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
          example: tuple[Tensor, ...] | None = None) -> Written:
     """Write the session's model under *policy* to *path*; see `mpsearch.pack`."""
     _require_whole(policy)
+    _require_apart(path, session)
     captured = session.captured_on(example)
     check_fits(policy, captured)
     found = captured.storable(session.loaded.module)
@@ -51,6 +52,7 @@ def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[
     _require_whole(policy)
     io.require_writable(path)
     require_seconds(timing)
+    _require_apart(path, session)
     evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
     speed = speed_of(policy, session, backend, timing)
     return Packing(written=pack(policy, session, path), evaluation=evaluation, speed=speed)
@@ -64,6 +66,10 @@ def _require_whole(policy: Policy) -> None:
                 f"layer '{layer}': a packed file holds whole weights, and this policy leaves out "
                 f"parts of '{scheme.keep.branch}' ({scheme.keep}): run it with the model, or "
                 "allocate one without [[subnet]]")
+
+
+def _require_apart(path: str | os.PathLike[str], session: Session) -> None:
+    io.require_apart(path, session.request.weights, session.request.data)
 
 
 def _recounted(policy: Policy, layers: tuple[LayerSpec, ...]) -> Totals:

@@ -10,7 +10,7 @@ from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.flow import Flow
 from mpsearch.core.machine import MachineTable
-from mpsearch.cost.devices import shipped
+from mpsearch.cost.devices import is_predicted
 from mpsearch.steps.devices import (
     FLOWS,
     HOST,
@@ -89,9 +89,9 @@ class Profile:
 def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profile:
     """Time what the session's model and space need, but for what this machine was timed on before.
 
-    The name of a shipped device times nothing: its table is predicted. Times are kept by processor
-    and versions of the libraries at work; the table under the device's name gets what this model
-    needs, beside what other models left in it.
+    The name of a shipped device, or of a TOML file, times nothing: its table is predicted. Times
+    are kept by processor and versions of the libraries at work; the table under the device's name
+    gets what this model needs, beside what other models left in it.
 
     Raises:
         BadInput: anything wrong with the model, data or space.
@@ -102,7 +102,7 @@ def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profi
     if flow is None:
         raise BadInput(f"{session.workspace.root} lost what was just written: free some "
                        "space")
-    if plan.device in shipped():
+    if is_predicted(plan.device):
         return _predicted(session, plan, record, flow)
     provider: Provider = plugins.make("provider", plan.provider)
     own = MachineTable(device=plan.device, provider=plugins.canonical("provider", plan.provider),
@@ -125,7 +125,7 @@ def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profi
 
 
 def _predicted(session: Session, plan: ProfilePlan, record: StudyRecord, flow: Flow) -> Profile:
-    """What the profile of a shipped device says: there is nothing to time."""
+    """What the profile of a device says: there is nothing to time."""
     tables = [machine_of(session.workspace, DeviceRef(name=plan.device, batch=batch,
                                                       threads=threads), record.space, flow).table
               for batch in plan.batches for threads in plan.threads]

@@ -34,7 +34,7 @@ def extremes(draw):
     return Problem(losses=tuple(losses), costs=(tuple(costs),), limits=(limit,), metrics=("size",))
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_it_equals_brute_force(problems, against_brute_force, data):
     problem = data.draw(extremes() | problems(budgets=(0, 1)))

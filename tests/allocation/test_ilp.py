@@ -15,7 +15,7 @@ from mpsearch.allocation.problem import Problem
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_it_equals_brute_force(problems, against_brute_force, data):
     problem = data.draw(problems())
@@ -24,7 +24,7 @@ def test_it_equals_brute_force(problems, against_brute_force, data):
         assert selection.objective == pytest.approx(least, rel=1e-14, abs=0)
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_the_solver_alone_equals_brute_force(problems, against_brute_force, data):
     problem = data.draw(problems(budgets=(1, 3)))

@@ -121,7 +121,7 @@ def check_proof(tables, room):
     return found[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(tables=extremes())
 def test_the_bound_holds_and_both_loops_agree(tables):
     check_proof(tables, 1 << 12)
@@ -142,7 +142,7 @@ def test_the_bound_holds_where_few_choices_are_looked_at_before_a_split(monkeypa
 
     monkeypatch.setattr(Search, "_halves", counted)
 
-    @settings(max_examples=400)
+    @settings(max_examples=150)
     @given(tables=extremes(most=6), pairs=st.sampled_from([1, 30, 1 << 22]),
            room=st.sampled_from([4, 16, 1 << 16]))
     def holds(tables, pairs, room):
@@ -158,7 +158,7 @@ def test_the_bound_holds_where_few_choices_are_looked_at_before_a_split(monkeypa
     assert sum(proofs) >= len(proofs) / 2, "a search that proves nothing has bounds that hold"
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(tables=extremes(most=4))
 def test_hull_equals_brute_force(tables, against_brute_force):
     problem = problem_of(*tables)

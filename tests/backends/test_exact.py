@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 
 from mpsearch import plugins
 from mpsearch.backends.exact.products import linear
 from mpsearch.backends.exact.steps import Steps
 from mpsearch.backends.simulated import Simulated
+from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import IntFormat, registry
 from mpsearch.core.types import Scheme
 from mpsearch.fakequant.keys import chosen_ranges
@@ -57,3 +59,22 @@ def test_sums_are_rounded_once_whatever_their_order():
     assert linear(one, few, 3, bits=8).tolist() == [[1.0], [1.0]]
     halves = Steps(weight, torch.tensor([[1.0], [1.0], [0.5]]))
     assert linear(one, halves, 2, bits=8).tolist() == [[2.0**24]] * 2  # 2**25 + 1 is rounded
+
+
+class Turned(nn.Module):
+    """A layer that reads its stored weight with its inputs in another order."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 4, 6))
+
+    def forward(self, x):
+        return x @ self.weight.permute(0, 2, 1).reshape(8, 24).t()
+
+
+def test_scales_whose_numbers_lie_apart_in_the_product_are_refused(models):
+    model = models.catch(Turned(), (torch.randn(3, 24),))
+    scheme = Scheme(weight=IntFormat(bits=3, granularity="group:8"), input=TOKENS)
+    schemes = {spec.name: scheme for spec in model.layers.specs}
+    with pytest.raises(Unsupported, match=r"layer 'weight'.*one scale a channel"):
+        Simulated(exact=True)(model.program, model.fake, schemes, {})

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.functional import conv2d
 
 from mpsearch.backends.integer.backend import Integer
 from mpsearch.backends.integer.refusal import of_layer
@@ -19,10 +21,10 @@ MODELS = ("chain", "residual", "attention", "sdpa", "language", "stored")
 
 @pytest.fixture
 def both(models):
-    """The two backends' modules for a model of networks.py with *scheme* on every layer."""
-    def make(name, scheme):
-        model = models.caught(name)
-        study = models.study_of(model, (scheme,), [models.inputs_of(name, 3)])
+    """The two backends' modules for a model of networks.py, or another, with one *scheme*."""
+    def make(name, scheme, module=None, args=()):
+        model = models.catch(module, args) if module else models.caught(name)
+        study = models.study_of(model, (scheme,), [args or models.inputs_of(name, 3)])
         schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
         ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input,
                                                              "other": own.other})
@@ -61,6 +63,39 @@ def test_logits_are_those_of_the_simulated_backend(models, both, name, weight, a
     # A rounding of the float sums can turn a later code: few numbers, and not far.
     assert float(close.float().mean()) > 0.9
     assert float((found - wanted).abs().max()) <= 0.1 * float(wanted.abs().max())
+
+
+WIDE = [
+    (IntFormat(bits=4), IntFormat(bits=16, granularity="token")),
+    (IntFormat(bits=12), IntFormat(bits=8, granularity="token")),
+    (IntFormat(bits=9, granularity="tensor", symmetric=False), CALIBRATED),
+]
+
+
+@pytest.mark.parametrize(("name", "weight", "activation"),
+                         [(name, *pair) for name in ("residual", "sdpa") for pair in WIDE], ids=str)
+def test_codes_of_more_than_8_bits_are_rounded_once_in_both(models, both, name, weight, activation):
+    args = models.inputs_of(name, 4)
+    integer, _, exact = both(name, scheme_of(weight, activation))
+    assert torch.equal(integer(*args), exact(*args))
+
+
+class OneStride(nn.Module):
+    """A convolution whose stride and padding are one number for height and width."""
+
+    def __init__(self):
+        super().__init__()
+        self.filters = nn.Parameter(torch.randn(4, 3, 3, 3))
+
+    def forward(self, x):
+        return conv2d(x, self.filters, None, [2], [1]).flatten(1)
+
+
+def test_one_stride_and_padding_are_those_of_height_and_width(both):
+    torch.manual_seed(0)
+    args = (torch.randn(3, 3, 8, 8),)
+    integer, _, exact = both("", scheme_of(IntFormat(bits=4), CALIBRATED), OneStride(), args)
+    assert torch.equal(integer(*args), exact(*args))
 
 
 @pytest.mark.parametrize("name", MODELS)

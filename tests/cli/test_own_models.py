@@ -191,10 +191,16 @@ def test_a_model_without_any_data(tool, user):
     assert ran.data["evaluation"] is None
 
 
-def test_weights_and_activations_of_the_embedded_model(tool, tmp_path):
+def test_weights_and_activations_of_the_embedded_model(tool, root, tmp_path):
+    """In a copy of the shipped space with fewer widths."""
+    space = (root / "search_spaces" / "weights_and_activations.toml").read_text()
+    for widths, fewer in (("[2, 3, 4, 5, 6, 7, 8]", "[2, 4, 6]"), ("[4, 6, 8]", "[4, 8]")):
+        assert widths in space
+        space = space.replace(widths, fewer)
+    (tmp_path / "space.toml").write_text(space)
     few = ("--evaluation-samples", "8", "--batch-size", "4")
-    ran = tool("allocate", "--budget", "3.2bpw", "--json", "--space", "weights_and_activations",
-               "--estimator", "fisher", "--calibration-samples", "4", *few, cwd=tmp_path)
+    ran = tool("allocate", "--budget", "3.2bpw", "--json", "--space", "space.toml", "--estimator",
+               "fisher", "--calibration-samples", "4", *few, cwd=tmp_path)
     policy = check(ran, tmp_path, bits=3.2)
     static = [name for name, scheme in policy.layers.items()
               if any(fmt and not fmt.dynamic for fmt in (scheme.input, scheme.other))]

@@ -113,6 +113,16 @@ def test_refusals(refused, packed, arguments, words):
     assert words in refused("run", *arguments, cwd=packed)
 
 
+@pytest.mark.parametrize(("save", "more"), [
+    ("policy.json", ()), ("./policy.json", ()),
+    ("model.safetensors", ("--weights", "model.safetensors"))])
+def test_what_is_read_is_not_written_over(refused, packed, save, more):
+    before = (packed / save).read_bytes()
+    line = refused("run", "--policy", "policy.json", "--save", save, *more, cwd=packed)
+    assert "would be lost" in line
+    assert (packed / save).read_bytes() == before
+
+
 @pytest.mark.parametrize("size", [0, 7, 1000, -1])
 def test_a_file_cut_short(refused, packed, mine, size):
     path = packed / "model.safetensors"

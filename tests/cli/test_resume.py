@@ -1,26 +1,50 @@
 """Measurements that were cut off: killed, interrupted, or with a line half written."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from mpsearch.workspace import FileLedger
 
-PATIENCE_SECONDS = 300
-MEASURE = ("measure", "--json", "--calibration-samples", "16", "--batch-size", "8")
-UNITS = 2 * 38  # batches and groups
+SMALL = ("--calibration-samples", "16", "--batch-size", "4")
+UNITS = 4 * 3  # batches and groups
+KILLED = """
+import os
+import signal
+import sys
+from mpsearch.cli import main
+from mpsearch.workspace import FileLedger
+
+name, put = sys.argv.pop(1), FileLedger.put
+
+def put_and_die(self, unit, rows):
+    put(self, unit, rows)
+    if self._path.stem == name and len(self._units) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+FileLedger.put = put_and_die
+main()
+"""
 
 
-@pytest.fixture(scope="module", params=["kl_probe", "fisher"])
-def whole(request, tool, tmp_path_factory):
-    """An estimator, and the folder where it measured the embedded model in one go."""
-    folder = tmp_path_factory.mktemp("whole")
-    ran = tool(*MEASURE, "--estimator", request.param, cwd=folder)
+@pytest.fixture
+def measure(mine):
+    """The command that measures the tiny model by an estimator."""
+    return lambda estimator: ("measure", "--json", *mine[:4], *SMALL, "--estimator", estimator)
+
+
+@pytest.fixture(params=["kl_probe", "fisher"])
+def whole(request, tool, user, measure):
+    """An estimator, and a folder where it measured the tiny model in one go."""
+    shutil.rmtree(user / ".mpsearch")
+    folder = user.with_name("whole")
+    shutil.copytree(user, folder)
+    ran = tool(*measure(request.param), cwd=folder)
     assert ran.data["measured_units"] == UNITS
     assert not list((folder / ".mpsearch").glob("ledgers/*")), "a finished table needs no ledger"
     return request.param, folder
@@ -33,39 +57,21 @@ def ledger_of(estimator, whole, folder):
     return folder / ".mpsearch" / "ledgers" / f"{stem}.jsonl"
 
 
-def kill_after(lines, ledger, arguments, folder):
-    """Start the tool, kill it -9 once its ledger has *lines* whole lines."""
-    program = "from mpsearch.cli import main; main()"
-    # the file takes what a full pipe would block on
-    with (folder / "noise").open("w") as noise:
-        process = subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=folder,
-                                   stdout=noise, stderr=noise)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            if ledger.exists() and ledger.read_bytes().count(b"\n") >= lines:
-                break
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    noise = folder / "noise"
-    assert process.returncode == -signal.SIGKILL, noise.read_text()
-    noise.unlink()
-
-
-def test_after_a_kill_nothing_finished_is_measured_again(whole, tool, listing, tmp_path):
+def test_after_a_kill_nothing_finished_is_measured_again(whole, user, tool, measure, listing):
     """And every file is the same as if nothing had happened."""
     estimator, folder = whole
-    command = (*MEASURE, "--estimator", estimator)
-    ledger = ledger_of(estimator, folder, tmp_path)
-    kill_after(5, ledger, command, tmp_path)
+    ledger = ledger_of(estimator, folder, user)
+    killed = subprocess.run([sys.executable, "-c", KILLED, ledger.stem, *measure(estimator)],
+                            cwd=user, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     with ledger.open("ab") as file:  # what a power cut may leave behind them
         file.write(b'{"unit":"1/head","rows":[[0.12')
     finished = ledger.read_bytes().count(b"\n")
-    assert 5 <= finished < UNITS
-    ran = tool(*command, cwd=tmp_path)
+    assert finished == 5
+    ran = tool(*measure(estimator), cwd=user)
     assert ran.data["resumed_units"] == finished
     assert ran.data["measured_units"] == UNITS - finished
-    assert listing(tmp_path) == listing(folder)
+    assert listing(user) == listing(folder)
 
 
 def test_an_interrupt_ends_in_one_line_and_keeps_what_was_measured(tool, user, mine, monkeypatch):

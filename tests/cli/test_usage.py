@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-COMMANDS = ("measure", "allocate", "pareto", "run", "show", "spaces")
+COMMANDS = ("measure", "allocate", "pareto", "profile", "run", "show", "spaces")
 
 
 def test_help_names_every_command_with_a_whole_sentence(tool, tmp_path):

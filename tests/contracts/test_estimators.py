@@ -53,13 +53,24 @@ def study(models):
 
 @pytest.fixture(scope="module")
 def measured(models, study):
-    """The study, table and ledger of an estimator on a model, measured once."""
+    """The study, table and ledger of an estimator on a model, measured once.
+
+    All estimators of an engine are measured together: what one says alone is another test.
+    """
     @cache
-    def of(name, model):
-        estimator, made = plugins.load("estimator", name)(), study(model)
-        engine = plugins.load("engine", estimator.engine)()
-        table, ledger = models.measure(engine, estimator, made)
-        return SimpleNamespace(study=made, table=table, units=ledger.units)
+    def together(engine, model, sizes, turned):
+        made = study(model, sizes)
+        if turned:
+            groups = made.space.groups[::-1]
+            made = dataclasses.replace(made, space=dataclasses.replace(made.space, groups=groups))
+        loaded = {each: plugins.load("estimator", each)() for each in NAMES}
+        loaded = {each: own for each, own in loaded.items() if own.engine == engine}
+        return made, *models.measure_all(plugins.load("engine", engine)(), loaded, made)
+
+    def of(name, model, sizes=(3, 2), *, turned=False):
+        engine = plugins.load("estimator", name).engine
+        made, tables, ledgers = together(engine, model, sizes, turned)
+        return SimpleNamespace(study=made, table=tables[name], units=ledgers[name].units)
     return of
 
 
@@ -68,13 +79,16 @@ def by_group(table):
                          for value in row], dtype=torch.float64)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_its_settings_can_be_read_without_torch(name):
-    program = (f"import sys; from mpsearch import plugins; plugins.load('estimator', '{name}')(); "
-               "print(*sys.modules)")
+def test_their_settings_can_be_read_without_torch():
+    program = f"""
+import sys
+from mpsearch import plugins
+for name in {NAMES}:
+    plugins.load("estimator", name)()
+    print(name, *{{"torch", "timm", "torchvision"}} & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
                           check=True)
-    assert not {"torch", "timm", "torchvision"} & set(done.stdout.split())
+    assert done.stdout.splitlines() == NAMES, "each name, and nothing behind it"
 
 
 def test_it_is_plain_settings(estimator):
@@ -106,7 +120,7 @@ def test_it_gives_one_finite_number_for_every_scheme(name, estimator, engine, me
     found = measured(name, model)
     table, groups = found.table, found.study.space.groups
     assert isinstance(table, ScoreTable)
-    assert (table.metric, table.unit) == ("it", estimator.unit)
+    assert (table.metric, table.unit) == (name, estimator.unit)
     assert table.groups == tuple(group.name for group in groups)
     shape = [len(group.schemes) for group in groups]
     assert [len(row) for row in table.values] == shape
@@ -166,35 +180,23 @@ def test_a_space_that_leaves_everything_in_float_loses_nothing(models, estimator
 
 
 @pytest.mark.parametrize("model", ["residual", "attention", "windows"])
-def test_batch_size_does_not_matter(models, name, estimator, engine, measured, study, model):
+def test_batch_size_does_not_matter(name, measured, model):
     whole = by_group(measured(name, model).table)
     for sizes in ((5,), (1,) * 5):
-        again = by_group(models.measure(engine, estimator, study(model, sizes))[0])
+        again = by_group(measured(name, model, sizes).table)
         torch.testing.assert_close(again, whole, rtol=0, atol=1e-3 * float(whole.max()))
 
 
-def test_the_order_of_groups_does_not_matter(models, name, estimator, engine, measured):
-    first = measured(name, "residual")
-    space = first.study.space
-    turned = dataclasses.replace(first.study, space=dataclasses.replace(
-        space, groups=space.groups[::-1]))
-    table, _ = models.measure(engine, estimator, turned)
-    assert table.groups == first.table.groups[::-1]
-    torch.testing.assert_close(by_group(table), by_group(first.table), rtol=1e-9, atol=0)
+def test_the_order_of_groups_does_not_matter(name, measured):
+    first, other = (measured(name, "residual", turned=turned).table for turned in (False, True))
+    assert other.groups == first.groups[::-1]
+    torch.testing.assert_close(by_group(other), by_group(first), rtol=1e-9, atol=0)
 
 
-def test_the_same_study_gives_the_same_bytes(models, name, estimator, engine, measured, study):
-    again, _ = models.measure(engine, estimator, study("residual"))
-    assert io.dumps(again) == io.dumps(measured(name, "residual").table)
-
-
-def test_another_estimator_beside_it_changes_nothing(models, name, estimator, engine, measured,
-                                                     study):
-    beside = {each: plugins.load("estimator", each)() for each in NAMES}
-    beside = {each: made for each, made in beside.items() if made.engine == estimator.engine}
-    tables, _ = models.measure_all(engine, {"it": estimator, **beside}, study("residual"))
-    assert tables["it"] == measured(name, "residual").table
-    assert tables[name].values == tables["it"].values
+def test_alone_and_again_it_gives_the_bytes_that_it_gave_beside_others(
+        models, name, estimator, engine, measured, study):
+    alone, _ = models.measure(engine, estimator, study("residual"), name=name)
+    assert io.dumps(alone) == io.dumps(measured(name, "residual").table)
 
 
 def test_tied_layers_have_one_row(models, estimator, engine, study):
@@ -209,7 +211,7 @@ def test_an_interrupted_run_is_taken_up_again(models, name, estimator, engine, m
     whole = measured(name, model)
     units = list(whole.units)
     half = models.MemoryLedger({unit: whole.units[unit] for unit in units[::2]})
-    resumed, after = models.measure(engine, estimator, study(model), half)
+    resumed, after = models.measure(engine, estimator, study(model), half, name=name)
     assert io.dumps(resumed) == io.dumps(whole.table)
     assert sorted(after.noted) == sorted(units[1::2])
 

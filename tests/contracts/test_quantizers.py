@@ -40,6 +40,18 @@ def named(formats):
     return pytest.mark.parametrize("fmt", list(dict.fromkeys(formats)), ids=lambda fmt: fmt.key)
 
 
+def spread(name, values, formats, *, most):
+    """Every kind of format with all *values*, but each format with *most* of them, in turn."""
+    rows = []
+    for kind in KINDS:
+        own = [fmt for fmt in dict.fromkeys(formats) if fmt.kind == kind]
+        met = most if most * len(own) >= len(values) else len(values)
+        rows += [pytest.param(fmt, values[(met * i + j) % len(values)],
+                              id=f"{fmt.key}-{values[(met * i + j) % len(values)]}")
+                 for i, fmt in enumerate(own) for j in range(met)]
+    return pytest.mark.parametrize(("fmt", name), rows)
+
+
 def same(params, others):
     assert torch.equal(params.scale, others.scale)
     assert torch.equal(params.zero_point, others.zero_point)
@@ -66,7 +78,8 @@ def threads():
     torch.set_num_threads(before)
 
 
-@named([*WEIGHTS, *INPUTS])
+@named([fmt for kind in KINDS for operand in ("weight", "input")
+        for fmt in formats_of(kind, operand=operand, most=4)])
 def test_many_blocks_on_several_threads_lead_to_what_one_does(fmt, monkeypatch, threads):
     x = numbers(fmt, (12, 40))
     x[3:] *= 8
@@ -97,8 +110,7 @@ def test_plain_data_and_back(fmt):
     assert registry.read(registry.write(fmt)) == fmt
 
 
-@named(STORED)
-@pytest.mark.parametrize("shape", SHAPES)
+@spread("shape", SHAPES, STORED, most=3)
 def test_what_is_stored_comes_back_and_weighs_what_it_says(fmt, shape):
     x = numbers(fmt, shape)
     quantizer, params = fitted(fmt, x)
@@ -117,8 +129,7 @@ def test_what_is_stored_comes_back_and_weighs_what_it_says(fmt, shape):
                        fake_quantize(quantizer, x, params, fmt))
 
 
-@named([*WEIGHTS, *INPUTS])
-@pytest.mark.parametrize("shape", [(6, 40), (3, 7)])
+@spread("shape", [(6, 40), (3, 7)], [*WEIGHTS, *INPUTS], most=1)
 def test_a_second_round_trip_changes_nothing(fmt, shape):
     x = numbers(fmt, shape)
     quantizer, params = fitted(fmt, x)
@@ -152,8 +163,7 @@ def test_numbers_times_a_power_of_two_lead_to_values_times_it(fmt):
                        fake_quantize(quantizer, x, params, fmt) * 64)
 
 
-@named([*WEIGHTS, *INPUTS])
-@pytest.mark.parametrize("value", [0.0, 1.0, 0.3, 1e-42, 1e37])
+@spread("value", [0.0, 1.0, 0.3, 1e-42, 1e37], [*WEIGHTS, *INPUTS], most=2)
 def test_all_numbers_equal(fmt, value):
     x = torch.full((6, 40), value)
     quantizer, params = fitted(fmt, x)
@@ -166,8 +176,7 @@ def test_all_numbers_equal(fmt, value):
         assert float(rest.square().mean().sqrt()) <= max(0.75 * value, 1e-38)
 
 
-@named([*WEIGHTS, *INPUTS])
-@pytest.mark.parametrize("size", [1e-42, 1e-30, 1e36])
+@spread("size", [1e-42, 1e-30, 1e36], [*WEIGHTS, *INPUTS], most=1)
 def test_tiny_and_huge_numbers_are_kept_in_scale(fmt, size):
     x = numbers(fmt) * size
     quantizer, params = fitted(fmt, x)
@@ -176,8 +185,7 @@ def test_tiny_and_huge_numbers_are_kept_in_scale(fmt, size):
     assert float((y / size).abs().max()) <= 4 * float((x / size).abs().max()) + 1e3 * (size < 1e-38)
 
 
-@named([*WEIGHTS, *INPUTS])
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@spread("bad", [float("nan"), float("inf")], [*WEIGHTS, *INPUTS], most=1)
 def test_numbers_that_are_not_finite_are_refused(fmt, bad):
     x = numbers(fmt)
     quantizer, params = fitted(fmt, x)
@@ -217,8 +225,8 @@ def test_formats_fitted_together_are_fitted_as_alone(kind, operand):
 LOOPS = [plain, *([import_module(choose.COMPILED)] if find_spec("numba") else [])]
 
 
-@named([fmt for fmt in [*WEIGHTS, *INPUTS] if isinstance(quantizer_of(fmt), Direct)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@spread("dtype", [torch.float32, torch.bfloat16],
+        [fmt for fmt in [*WEIGHTS, *INPUTS] if isinstance(quantizer_of(fmt), Direct)], most=1)
 def test_a_direct_round_trip_is_that_of_the_codes_to_the_bit(fmt, dtype, monkeypatch):
     x = numbers(fmt).to(dtype)
     part = numbers(fmt, (5, 4, 200)).to(dtype)[1:4, 1:3, 3:99]

@@ -115,6 +115,7 @@ def test_an_unknown_device_is_named_with_those_there_are():
     ("gbytes = 1", "gbytes = 1, bytes = 10", "a memory without bytes"),
     (', source = "x" }]\nmemory', " }]\nmemory", "no key 'source'"),
     ("peak = [", "peak = [1, ", "no table of keys"),
+    ("peak = [", "peak = 5  # [", "there is no [[peak]]"),
     ("title", "[title", "cannot read the device"),
 ])
 def test_a_file_of_ones_own_is_read_or_refused_by_key(tmp_path, old, new, said):
@@ -136,6 +137,11 @@ def test_a_file_may_bring_its_own_energy(tmp_path):
     own = load_profile(str(path)).energy
     assert own is not None
     assert (own.mac(8), own.mac(None)) == (1.5, 2)
+    for macs in ("{ wide = 1.5 }", "3"):
+        path.write_text(f"{ODD}\n[energy]\nsource = 'mine'\nmacs = {macs}\nfloat_mac = 2\n"
+                        "weight_byte = 3\nactivation_byte = 4\n")
+        with pytest.raises(BadInput, match=r"energy: macs is a table"):
+            load_profile(str(path))
     path.write_text(f"{ODD}\n[energy]\nsource = 'mine'\n")
     with pytest.raises(BadInput, match="energy: no key"):
         load_profile(str(path))

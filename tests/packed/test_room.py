@@ -58,7 +58,7 @@ def long_totals(policy, room, data):
     return replace(policy, totals=totals)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), name=st.sampled_from(["residual", "language", "sdpa"]))
 def test_no_choice_needs_a_longer_header(session_on, models, policy_of, tmp_path, seed, name):
     session, inputs = session_on(name)

@@ -33,7 +33,7 @@ def test_a_device_is_read_with_its_settings(text, name, batch, threads):
 
 @pytest.mark.parametrize("text", ["", "()", "zen5(batch)", "zen5(batch=0)", "zen5(batch=-1)",
                                   "zen5(batch=1.5)", "zen5(cores=2)", "zen5(batch=2", "zen5)",
-                                  "zen5(batch=²)"])
+                                  "zen5(batch=²)", f"zen5(batch={'9' * 5000})"], ids=range(11))
 def test_what_is_no_device_is_refused_with_the_text(text):
     with pytest.raises(BadInput, match="device"):
         DeviceRef.parse(text)

@@ -6,6 +6,7 @@ import pytest
 
 from mpsearch import api
 from mpsearch.core.errors import BadInput, UnknownName, Unsupported
+from mpsearch.cost.devices import shipped
 from mpsearch.cost.latency import latency
 from mpsearch.steps import laps, peaks, profile
 from mpsearch.steps.devices import saved_table
@@ -149,6 +150,14 @@ def test_a_shipped_device_is_predicted_not_timed(run, rounds, tmp_path):
     assert found.new == 0
     assert found.table.origin == "predicted"
     assert [line.threads for line in timelines(found)] == [1, 2]
+
+
+def test_a_device_in_a_toml_file_is_predicted_too(run, rounds, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(shipped()["zen5"].read_text())
+    found = run(tmp_path, device=str(own))
+    assert rounds == []
+    assert (found.new, found.table.origin) == (0, "predicted")
 
 
 @pytest.mark.parametrize("plan", [{"batches": (0,)}, {"batches": ()}, {"threads": (-1,)},

@@ -2,8 +2,8 @@
 
 Sums of codes are exact (float64 holds whole numbers below 2**53). They become float32, then are
 multiplied by the scales of the weight, one group after the other, then by those of the activation;
-what is added comes last. Codes of more than 8 bits have sums that float32 would round: theirs are
-scaled in float64, and rounded once.
+what is added comes last. Where an operand has codes of more than 8 bits, float32 would round the
+sums: these are scaled in float64, and rounded once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _WIDE = 8
 def linear(x: Steps, weight: Steps, run: int, *, bits: int) -> Tensor:
     """*x* [..., K] times *weight* [..., K, N], whose scales are shared by *run* inputs.
 
-    *bits* are those of the activation's codes.
+    *bits* are those of the wider operand's codes.
     """
-    kind = torch.float64 if bits > _WIDE else torch.float32
+    kind = _kind(bits)
     total: Tensor | None = None
     for first in range(0, x.whole.shape[-1], run):
         own = slice(first, first + run)
@@ -39,9 +39,9 @@ def convolution(x: Steps, weight: Steps, run: int, convolve: Callable[..., Tenso
                 bits: int) -> Tensor:
     """What *convolve* makes of *x* [B, C, ...] and *weight* [N, C / groups, ...], in rounded sums.
 
-    *run* numbers of a filter, in their order, share a scale.
+    *run* numbers of a filter, in their order, share a scale; *bits* as for `linear`.
     """
-    kind = torch.float64 if bits > _WIDE else torch.float32
+    kind = _kind(bits)
     outputs, length = len(weight.whole), weight.whole[0].numel()
     over = (-1, *[1] * (weight.whole.dim() - 2))
     total: Tensor | None = None
@@ -57,12 +57,17 @@ def convolution(x: Steps, weight: Steps, run: int, convolve: Callable[..., Tenso
     return (total * one.view(*one.shape, 1, *over[1:]).to(kind)).float()
 
 
-def matmul(left: Steps, right: Steps) -> Tensor:
-    """*left* [..., M, K] times *right* [..., K, N]."""
-    sums = left.whole @ right.whole
-    return sums.float() * right.scale[..., :1, :] * left.scale[..., :1]
+def matmul(left: Steps, right: Steps, *, bits: int) -> Tensor:
+    """*left* [..., M, K] times *right* [..., K, N]; *bits* as for `linear`."""
+    kind = _kind(bits)
+    sums = (left.whole @ right.whole).to(kind)
+    return (sums * right.scale[..., :1, :].to(kind) * left.scale[..., :1].to(kind)).float()
 
 
 def added(out: Tensor, bias: Any) -> Tensor:
     """*out* plus *bias*, which may be none."""
     return out if bias is None else out + bias
+
+
+def _kind(bits: int) -> torch.dtype:
+    return torch.float64 if bits > _WIDE else torch.float32

@@ -12,6 +12,7 @@ from torch.fx import Node
 
 from mpsearch.backends.exact.products import added, convolution, linear, matmul
 from mpsearch.backends.exact.steps import Steps, activation_steps, weight_steps
+from mpsearch.backends.integer.weights import of_runs
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
@@ -36,15 +37,20 @@ class ExactCall:
     @classmethod
     def of(cls, fake: FakeQuantizer, call: Call, scheme: Scheme,
            ranges: Mapping[str, StaticRange]) -> ExactCall:
-        """With the layer's weight encoded, if it has one."""
+        """With the layer's weight encoded, if it has one.
+
+        Raises:
+            Unsupported: what shares a scale in the stored weight is no run of what is summed.
+        """
         if call.parameter is None:
             return cls(call=call, scheme=scheme, ranges=ranges, weight=None, run=0)
         fmt = scheme.weight
         assert isinstance(fmt, IntFormat)  # noqa: S101 - it was checked
         weight = weight_steps(fake, call, fmt)
         length = fake.weights.rows(call.layer)[0].numel()
-        return cls(call=call, scheme=scheme, ranges=ranges, weight=weight,
-                   run=min(fmt.group_size or length, length))
+        run = min(fmt.group_size or length, length)
+        of_runs(_summed_last(call, weight.scale), run, call.layer)  # refuses what no product takes
+        return cls(call=call, scheme=scheme, ranges=ranges, weight=weight, run=run)
 
     def steps(self, operand: str, x: Tensor, axes: tuple[int, ...]) -> Steps:
         """*x* as *operand* of the layer, which sums over *axes*."""
@@ -54,7 +60,8 @@ class ExactCall:
 
     def product(self, left: Tensor, right: Tensor) -> Tensor:
         """[..., M, N] of the two activations [..., M, K] and [..., K, N]."""
-        out = matmul(self.steps("input", left, (-1,)), self.steps("other", right, (-2,)))
+        out = matmul(self.steps("input", left, (-1,)), self.steps("other", right, (-2,)),
+                     bits=self._bits)
         return out.to(left.dtype)
 
     def weighted(self, node: Node, operands: tuple[Any, ...]) -> Tensor:
@@ -89,9 +96,10 @@ class ExactCall:
 
     @property
     def _bits(self) -> int:
-        fmt = self.scheme.input
-        assert isinstance(fmt, IntFormat)  # noqa: S101 - it was checked
-        return fmt.bits
+        """Those of the wider operand."""
+        own = self.scheme
+        both = own.input, own.other if self.call.parameter is None else own.weight
+        return max(fmt.bits for fmt in both if isinstance(fmt, IntFormat))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +133,16 @@ class ExactSite(Site):
         out = out.squeeze(-2) if left.dim() == 1 else out
         out = out.squeeze(-1) if right.dim() == 1 else out
         return out + args[0] if operand.index else out
+
+
+def _summed_last(call: Call, table: Tensor) -> Tensor:
+    """One number for each weight, as the operation reads them, with what is summed as columns."""
+    if call.operation.kind == "conv":
+        return table.flatten(1)
+    weight = call.operation.weight
+    assert weight is not None  # noqa: S101 - the call has a weight
+    turned = table if weight.axes != (-2,) or table.dim() == 1 else table.transpose(-2, -1)
+    return turned.reshape(-1, turned.shape[-1])
 
 
 def _row(x: Tensor) -> Tensor:

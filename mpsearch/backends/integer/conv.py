@@ -19,7 +19,7 @@ from mpsearch.kernels import Activation, Numbers, any_conv2d
 _TARGETS = frozenset({"aten.conv1d.default", "aten.conv2d.default"})
 _LINE = "aten.conv1d.default"
 _PLANES, _GROUPS = 4, 6
-_DEFAULTS = (None, 1, 0, 1, 1)  # bias, stride, padding, dilation, groups
+_DEFAULTS = (None, (1,), (0,), (1,), 1)  # bias, stride, padding, dilation, groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,9 +46,8 @@ class IntConv:
             return self((x.new_zeros((1, *x.shape[1:])), *operands[1:]))[:0]
         more = (*operands[2:], *_DEFAULTS[len(operands) - 2:])
         bias: Tensor | None = more[0]
-        window = dict(zip(("stride", "padding", "dilation"),
-                          (_pair(each, rest) for each, rest in
-                           zip(more[1:4], (1, 0, 1), strict=True)), strict=True))
+        window = {name: self._pair(each, rest) for name, each, rest in zip(
+            ("stride", "padding", "dilation"), more[1:4], (1, 0, 1), strict=True)}
         images = x.unsqueeze(-2) if self.line else x
         images = images if images.dim() == _PLANES else images[None]
         outs = [any_conv2d(each, self.filters.digits, None if bias is None else bias.float(),
@@ -57,6 +56,12 @@ class IntConv:
         out = out.squeeze(-2) if self.line else out
         # Sums that follow depend on the order in memory: it is that of the float operation.
         return (out if x.dim() == out.dim() else out[0]).to(x.dtype).contiguous()
+
+    def _pair(self, given: Sequence[int], rest: int) -> tuple[int, int]:
+        """For height and width; *rest* is what stands for the height of a line."""
+        if self.line:
+            return rest, given[0]
+        return given[0], given[-1]  # one number is that of both
 
     def _codes(self, images: Tensor) -> list[Activation | Numbers]:
         """The codes of all *images*, or of each where each has a scale of its own."""
@@ -88,10 +93,3 @@ def groups_of(site: Site) -> int:
     groups = operands[_GROUPS] if len(operands) > _GROUPS else 1
     assert isinstance(groups, int)  # noqa: S101 - its schema says so
     return groups
-
-
-def _pair(each: int | Sequence[int], rest: int) -> tuple[int, int]:
-    """For height and width; *rest* is what stands for a height that is not given."""
-    if isinstance(each, int):
-        return each, each
-    return (rest, each[0]) if len(each) == 1 else (each[0], each[1])

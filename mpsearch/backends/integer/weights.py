@@ -104,8 +104,8 @@ def matrices(fake: FakeQuantizer, call: Call, fmt: Format, block: int | None = N
     run = own.group or own.codes[0].numel()
     parts = []
     for codes, scale, zero in stack:
-        pieces = [(codes[:, each], _of_runs(scale[:, each], run, call.layer),
-                   _of_runs(zero[:, each], run, call.layer)) for each in runs]
+        pieces = [(codes[:, each], of_runs(scale[:, each], run, call.layer),
+                   of_runs(zero[:, each], run, call.layer)) for each in runs]
         parts.append(tuple(own.packed(*each, None if block else own.group) for each in pieces))
     return Matrices(parts=tuple(parts), runs=tuple(runs), shape=tuple(shape), vector=vector)
 
@@ -130,8 +130,12 @@ def _turner(parameter: Tensor, call: Call) -> Callable[[Tensor], Tensor]:
     return turned
 
 
-def _of_runs(table: Tensor, run: int, layer: str) -> Tensor:
-    """The one number of each run of *run* inputs in *table* [outputs, inputs]."""
+def of_runs(table: Tensor, run: int, layer: str) -> Tensor:
+    """The one number of each run of *run* inputs in *table* [outputs, inputs].
+
+    Raises:
+        Unsupported: a run has several, so that no sum over it can be scaled.
+    """
     first = table[:, ::run]
     spread = first.repeat_interleave(run, 1)[:, : table.shape[1]]
     if not torch.equal(spread, table):

@@ -38,13 +38,18 @@ class IntegerModule(nn.Module):
         return (codes.double() * float(self.compiled.grid.scale)).float()[:args[0].shape[0]]
 
     def quantized(self, args: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """The integers of the inputs, by name: the nearest ones on their grids."""
+        """The integers of the inputs, by name: the nearest ones on their grids.
+
+        Raises:
+            BadInput: an input has values that are not finite.
+        """
         env = {node.name: value for node, value in self._program.start(args).items()
                if node.op == "placeholder"}
         codes = {}
         for name in self._names:
             grid, value = self.compiled.inputs[name], env[name]
             if grid is not None:
+                _require_finite(value, name)
                 value = (value.float() / float(grid.scale)).round()
                 value = value.clamp(grid.low, grid.high).to(grid.dtype)
             codes[name] = value
@@ -97,3 +102,9 @@ class IntegerOnly:
         with torch.no_grad():
             made = compiled(decided, bits=self.bits, gelu=self.gelu)
         return IntegerModule(program, made)
+
+
+def _require_finite(value: Tensor, name: str) -> None:
+    if not bool(value.isfinite().all()):
+        raise BadInput(f"cannot quantize the input '{name}': it has values that are not finite "
+                       "(NaN or infinite): check the data")

@@ -93,8 +93,16 @@ class Builder:
         return self.add(name, Constant(codes=codes), (), grid)
 
     def whole(self, tensor: Tensor) -> tuple[Tensor, Grid]:
-        """The numbers of *tensor* as integers of full width, and their grid."""
+        """The numbers of *tensor* as integers of full width, and their grid.
+
+        Raises:
+            Unsupported: one of them is not finite.
+        """
         values = tensor.detach().double()
+        if not bool(values.isfinite().all()):
+            raise Unsupported(f"layer '{self._module}': it computes with stored numbers that are "
+                              "not finite, as a mask has: the backend integer_only cannot run it, "
+                              "simulated can")
         scale = self.scale(Fraction(float(values.abs().max())))
         codes = (values / float(scale)).round().to(torch.int64)
         grid = Grid(scale=scale, low=int(codes.min()), high=int(codes.max()))

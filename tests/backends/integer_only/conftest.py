@@ -50,16 +50,24 @@ def caught(models):
 
     def made(module, args):
         if id(module) not in known:
-            known[id(module)] = models.catch(module, args)
-        return known[id(module)]
+            known[id(module)] = models.catch(module, args), module
+        return known[id(module)][0]
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def integers(models, caught):
-    """A module with integers everywhere: by `integer_only`, and by `simulated`."""
-    def made(module, args, *, weight=8, activation=8, **settings):
-        model = caught(module, args)
+    """A module with integers everywhere: by `integer_only`, and by `simulated`; made once."""
+    known = {}
+
+    def once(module, args, *, model=None, **settings):
+        key = id(module), id(args), *sorted(settings.items())
+        if key not in known:
+            own = made(model or caught(module, args), args, **settings)
+            known[key] = own, module, args  # who is alive keeps the number
+        return known[key][0]
+
+    def made(model, args, *, weight=8, activation=8, **settings):
         fmt = models.int_format(activation, "tensor", symmetric=False)
         scheme = Scheme(weight=models.int_format(weight), input=fmt, other=fmt)
         ranges = models.study_of(model, (scheme,), [args]).ranges
@@ -69,4 +77,4 @@ def integers(models, caught):
         policy = (model.program, model.fake, schemes, chosen)
         return SimpleNamespace(whole=IntegerOnly(**settings)(*policy),
                                simulated=Simulated()(*policy))
-    return made
+    return once

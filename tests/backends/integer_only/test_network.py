@@ -169,7 +169,7 @@ def test_few_bits_between_layers_lose_more(integers):
 
 
 def test_attention_is_the_same_fused_or_not(integers):
-    (module, args), (fused, _) = mixer(), mixer_fused()
+    (module, args), fused = mixer(), Mixer(fused=True)
     fused.load_state_dict(module.state_dict())
     whole, other = (integers(each, args).whole(*args) for each in (module, fused))
     torch.testing.assert_close(whole, other, atol=0.005, rtol=0.005)

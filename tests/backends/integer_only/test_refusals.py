@@ -37,6 +37,8 @@ class Act(nn.Module):
     (lambda x: x * x, ("aten.mul.Tensor", "two activations number by number")),
     (lambda x: x.softmax(0), ("aten.softmax.int", "another dimension than the last")),
     (lambda x: x + x.mean(), ("aten.mean", "has no integer form")),
+    (lambda x: (x + torch.tensor([0, 0, 0, -torch.inf])).softmax(-1),
+     ("stored numbers", "not finite")),
 ])
 def test_an_operation_without_an_integer_form(integers, function, words):
     with pytest.raises(Unsupported) as caught:
@@ -50,7 +52,7 @@ def test_an_operation_without_an_integer_form(integers, function, words):
 def test_networks_that_need_more(models, integers, name):
     model = models.caught(name)
     with pytest.raises(Unsupported, match="the backend integer_only cannot run it"):
-        integers(model.module, model.args)
+        integers(model.module, model.args, model=model)
 
 
 def one_layer(models, scheme, ranges=None):
@@ -103,3 +105,13 @@ def test_a_layer_that_the_model_lacks(models):
     model = models.caught("chain")
     with pytest.raises(BadInput, match="no layer 'nonesuch'"):
         IntegerOnly()(model.program, model.fake, {"nonesuch": Scheme()}, {})
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_inputs_that_are_not_finite_are_refused(models, number):
+    made = one_layer(models, Scheme(weight=models.int_format(8),
+                                      input=models.int_format(8, "tensor")))
+    x = models.inputs_of("chain", 2)[0]
+    x[0, 0] = number
+    with pytest.raises(BadInput, match=r"the input 'x'.*not finite"):
+        made(x)
