@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         run_packed,
         search,
         search_front,
+        search_supernet,
         speed,
         unpack,
     )
@@ -49,7 +50,8 @@ _PLACES = {
     "UnknownName": "core.errors", "Unsupported": "core.errors", "allocate": "api",
     "apply": "api", "evaluate": "api", "import_device": "api", "measure": "api", "pack": "api",
     "pareto": "api", "profile": "api", "run_packed": "api", "search": "api",
-    "search_front": "api", "SearchPlan": "api", "speed": "api",
+    "search_front": "api", "search_supernet": "api",
+    "SearchPlan": "api", "speed": "api",
     "unpack": "api",
 }
 
@@ -58,7 +60,8 @@ __all__ = [
     "Policy", "ProfilePlan", "Request", "Result", "Scheme", "ScoreTable", "SearchPlan",
     "SearchSpace",
     "UnknownName", "Unsupported", "allocate", "apply", "evaluate", "import_device", "measure",
-    "pack", "pareto", "profile", "run_packed", "search", "search_front", "speed", "unpack",
+    "pack", "pareto", "profile", "run_packed", "search", "search_front", "search_supernet",
+    "speed", "unpack",
 ]
 
 

@@ -65,7 +65,7 @@ def catch(module, args):
     traced = trace(module, args)
     shapes = measure_shapes(Program(traced), args)
     layers = find_layers(traced, shapes)
-    program = Program(traced, layers.sites)
+    program = Program(traced, layers.sites, layers.joins)
     fake = FakeQuantizer(layers=layers, weights=Weights(program, layers))
     return Caught(module=module, args=args, traced=traced, program=program, shapes=shapes,
                   layers=layers, fake=fake)

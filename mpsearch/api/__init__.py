@@ -16,7 +16,7 @@ from mpsearch.api.running import (
     speed,
     unpack,
 )
-from mpsearch.api.searching import search, search_front
+from mpsearch.api.searching import search, search_front, search_supernet
 from mpsearch.steps.request import Request
 from mpsearch.steps.search_plan import SearchPlan
 
@@ -35,4 +35,5 @@ def __getattr__(name: str) -> Any:
 
 __all__ = ["FrontPlan", "ProfilePlan", "Request", "Result", "SearchPlan", "allocate", "apply",
            "evaluate", "evaluate_and_pack", "evaluate_and_time", "import_device", "measure",
-           "pack", "pareto", "profile", "run_packed", "search", "search_front", "speed", "unpack"]
+           "pack", "pareto", "profile", "run_packed", "search", "search_front", "search_supernet",
+           "speed", "unpack"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mpsearch import plugins
 from mpsearch.core.budget import Budget
 from mpsearch.steps import measure as measuring
 from mpsearch.steps.allocate import allocate
@@ -15,6 +16,7 @@ from mpsearch.steps.progress import silent
 from mpsearch.steps.request import DEFAULT_ESTIMATOR
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import open_session
+from mpsearch.steps.supernet import DEFAULT_MOST
 from mpsearch.workspace import DEFAULT, Workspace
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from mpsearch.report.search_front import SearchFront
     from mpsearch.steps.found import Found
+    from mpsearch.steps.supernet import Supernet, SupernetResult
 
 
 def search(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
@@ -68,6 +71,32 @@ def search_front(objectives: Sequence[str] = ("loss", "size"),
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress, device=device)
     return searched(session, measured, estimator, objectives, plan=plan, progress=progress)
+
+
+def search_supernet(supernet: Supernet, budget: str | Iterable[str], *, most: int = DEFAULT_MOST,
+                    estimator: str = DEFAULT_ESTIMATOR, allocator: str = "ilp",
+                    device: str | None = None, workspace: str = DEFAULT,
+                    progress: ProgressBar = silent, **options: Any) -> SupernetResult:
+    """The network of *supernet*, and the policy for it, that lose least within *budget*.
+
+    *supernet* has two methods: ``choices()`` gives the options of every choice by its name, the
+    first of each that of the whole network; ``with_choices({name: option})`` makes a network. At
+    most *most* networks are tried. *budget* is as for `mpsearch.allocate`, but not in bits a
+    weight; *options* are those of `mpsearch.measure`.
+
+    Raises:
+        BadInput: anything about the supernet, the budget or the data that cannot be used.
+        Infeasible: no network that was tried meets the budget.
+    """
+    from mpsearch.steps.supernet import SupernetPlan
+    from mpsearch.steps.supernet import search as searched
+
+    budgets = [Budget.parse(text) for text in ([budget] if isinstance(budget, str) else budget)]
+    require_budgets(budgets)
+    plugins.require("allocator", allocator)
+    plan = SupernetPlan(budgets=tuple(budgets), allocator=allocator, device=device, most=most,
+                        estimator=plugins.canonical("estimator", estimator))
+    return searched(supernet, plan, workspace, options, progress)
 
 
 def _reachable(plan: SearchPlan | None) -> SearchPlan:

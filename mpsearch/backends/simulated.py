@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from mpsearch.backends.exact.site import exactly
+from mpsearch.backends.whole import require_whole
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
 from mpsearch.graph.checkpoints import Kept, run_kept
@@ -55,6 +56,9 @@ class SimulatedModule(nn.Module):
 class Simulated:
     """Fake quantization: ``decode(encode(x))`` wherever a scheme names a format.
 
+    What a scheme takes out of a residual branch is zero: the network computes what a narrower or
+    shallower one would.
+
     *exact*: products of integers are summed exactly and rounded where integer kernels round them
     (see `mpsearch.backends.exact`), in place of floating-point sums. Slow, and what those kernels
     must equal.
@@ -68,13 +72,17 @@ class Simulated:
 
         Raises:
             BadInput: a layer that the model does not have.
+            Unsupported: *exact* sums in a network that is not whole.
         """
+        if self.exact:
+            require_whole(schemes, "exact simulation")
         weights: dict[str, tuple[str, Tensor]] = {}
         changes: dict[str, dict[str, Change]] = {}
         for layer, scheme in schemes.items():
             own = scheme.for_kind(fake.layers.call(layer).operation.kind)
-            if own.weight is not None:
-                node, tensor = fake.weights.fake_as_stored(layer, own.weight)
+            stored = fake.stored(layer, own)
+            if stored is not None:
+                node, tensor = stored
                 weights[layer] = (node.name, tensor)
             made = fake.changes(layer, own, ranges.get(layer, {}), with_weight=False)
             if made:

@@ -93,10 +93,13 @@ class Flow:
             open_ = any(piece.layer in quantized for piece in step.opened)
             yield from ((step, piece) for piece in (step.opened if open_ else step.pieces))
 
-    def needed(self, space: SearchSpace) -> dict[tuple[str, str, str], tuple[Piece, Scheme]]:
+    def needed(self, space: SearchSpace, *, narrowed: bool = False,
+               ) -> dict[tuple[str, str, str], tuple[Piece, Scheme]]:
         """Every piece under each of its schemes, by operation, shape and scheme, each once.
 
         Fused attention that may run in the open is there as a whole too, where it may also not.
+        Layers of a skipped branch do not run. *narrowed* ones, which have no shape of their own
+        here, are among them only on demand.
         """
         offered = {name: group.schemes for group in space.groups for name in group.layers}
         kinds = {layer.name: layer for layer in space.layers}
@@ -107,6 +110,8 @@ class Flow:
                 found.setdefault((whole.operation, whole.shape, str(Scheme())), (whole, Scheme()))
             for scheme in offered.get(piece.layer, (Scheme(),)):
                 own = own_scheme(kinds.get(piece.layer), scheme)
+                if own.skips or (own.keep is not None and not narrowed):
+                    continue
                 found.setdefault((piece.operation, piece.shape, str(own)), (piece, own))
         return found
 

@@ -10,8 +10,10 @@ from typing import Any, Literal, Self
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format, Operand
+from mpsearch.core.keep import Keep
 
 Kind = Literal["linear", "conv", "embedding", "matmul"]
+Narrows = Literal["", "rows", "columns", "heads"]
 POLICY_VERSION = 1
 OPERANDS: dict[str, tuple[Operand, ...]] = {
     "linear": ("weight", "input"),
@@ -27,21 +29,28 @@ class Scheme:
     """What is done to one layer. None leaves that operand in floating point.
 
     *weight* is the stored parameter, *input* the activation that enters, *other* the second
-    operand of a matmul (attention's keys or values).
+    operand of a matmul (attention's keys or values). *keep* says which units of the layer's
+    residual branch stay; None keeps them all.
     """
 
     weight: Format | None = None
     input: Format | None = None
     other: Format | None = None
+    keep: Keep | None = None
 
     def for_kind(self, kind: Kind) -> Scheme:
         """This scheme with only the operands that a layer of *kind* has."""
-        return Scheme(**{name: getattr(self, name) for name in OPERANDS[kind]})
+        return Scheme(keep=self.keep, **{name: getattr(self, name) for name in OPERANDS[kind]})
 
     @property
     def is_float(self) -> bool:
-        """Whether nothing is quantized."""
-        return self.weight is None and self.input is None and self.other is None
+        """Whether nothing is quantized, and nothing taken out."""
+        return all(each is None for each in (self.weight, self.input, self.other, self.keep))
+
+    @property
+    def skips(self) -> bool:
+        """Whether the layer's residual branch is left out."""
+        return self.keep is not None and self.keep.skips
 
     @property
     def widths(self) -> str:
@@ -53,8 +62,10 @@ class Scheme:
 
     def _written(self, write: Callable[[Format], str], between: str) -> str:
         parts = (("W", self.weight), ("A", self.input), ("B", self.other))
-        return between.join(f"{letter}{write(fmt)}" for letter, fmt in parts
-                            if fmt is not None) or "float"
+        text = between.join(f"{letter}{write(fmt)}" for letter, fmt in parts if fmt is not None)
+        if self.skips:
+            return str(self.keep)
+        return (text or "float") + (f" {self.keep}" if self.keep else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,11 @@ class LayerSpec:
     channels first. *macs* counts multiply-accumulates for one sample over all calls. Layers with
     the same *parameter_group* share storage; layers with the same *activation_group* read
     activations that are stored as one, and must agree wherever activations are quantized.
+
+    *branch* is the residual branch that the layer is in, if it can be left out. *units* is how
+    many attention heads or hidden units that branch has, where it can do with fewer; *narrows*
+    what then shrinks here: the ``rows`` of the weight (outputs), its ``columns`` (inputs), or, in
+    a matmul, its ``heads``.
     """
 
     name: str
@@ -78,6 +94,9 @@ class LayerSpec:
     parameter_group: str = ""
     activation_group: str = ""
     float_bits: int = 32
+    branch: str = ""
+    units: int = 0
+    narrows: Narrows = ""
 
     @property
     def weights(self) -> int:

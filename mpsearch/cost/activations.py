@@ -30,7 +30,8 @@ def peak_bytes(flow: Flow, schemes: Mapping[str, Scheme],
     needs its inputs and its output at once, and what returns lives to the end. A tensor that only
     quantizing layers read is stored as their codes, dense (the widest of them); any other one in
     float. Views take nothing. Not counted: scales, what an operation needs for itself (fused
-    attention runs in tiles), weights. *sets* are those of `largest_sets`, where they are known.
+    attention runs in tiles), weights. What layers of a skipped branch read takes nothing; what a
+    narrowed one reads counts whole. *sets* are those of `largest_sets`, where they are known.
     """
     bits = [_width(tensor, schemes) * tensor.elements for tensor in flow.tensors]
     return -(-max((sum(bits[number] for number in live)
@@ -113,5 +114,7 @@ def _width(tensor: Stored, schemes: Mapping[str, Scheme]) -> int:
 
 
 def _operand_bits(tensor: Stored, scheme: Scheme, operand: str) -> int:
+    if scheme.skips:
+        return 0
     fmt = scheme.input if operand == "input" else scheme.other
     return tensor.bits if fmt is None else min(fmt.code_bits, tensor.bits)

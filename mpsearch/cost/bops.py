@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpsearch.core.formats import Format
+from mpsearch.core.narrowed import narrowed
 from mpsearch.core.types import LayerSpec, Scheme, ScoreTable, SearchSpace
 
 
@@ -12,7 +13,8 @@ def bops(space: SearchSpace) -> ScoreTable:
     A linear or convolution costs ``MACs * weight bits * input bits``, a matmul
     ``MACs * input bits * other bits``, summed over the layers of the group; an operand in float
     counts its `float_bits`, and a format that is decoded before it is multiplied what it is decoded
-    to. An embedding looks up and multiplies nothing.
+    to. An embedding looks up and multiplies nothing, and neither does what a scheme takes out of
+    its branch.
 
     Source: the BOP count of van Baalen et al., "Bayesian Bits: Unifying Quantization and Pruning"
     (NeurIPS 2020, arXiv:2005.07093), used as a constraint of the integer program by Yao et al.,
@@ -32,10 +34,10 @@ def bops(space: SearchSpace) -> ScoreTable:
 
 def bit_operations(layer: LayerSpec, scheme: Scheme) -> float:
     """Bit operations of one *layer* for one sample under *scheme*."""
-    if layer.kind == "embedding":
+    if layer.kind == "embedding" or scheme.skips:
         return 0
     factor = scheme.other if layer.kind == "matmul" else scheme.weight
-    return layer.macs * _bits(scheme.input, layer) * _bits(factor, layer)
+    return narrowed(layer, scheme).macs * _bits(scheme.input, layer) * _bits(factor, layer)
 
 
 def _bits(fmt: Format | None, layer: LayerSpec) -> float:

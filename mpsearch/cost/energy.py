@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mpsearch.core.errors import BadInput
 from mpsearch.core.flow import Flow, Piece, own_scheme
 from mpsearch.core.formats import Format
+from mpsearch.core.narrowed import narrowed_piece
 from mpsearch.core.types import LayerSpec, Scheme, ScoreTable, SearchSpace
 from mpsearch.cost.size import stored_bits
 
@@ -75,7 +76,8 @@ def energy(space: SearchSpace, flow: Flow, rates: EnergyTable = HOROWITZ_45NM) -
     A layer pays for its multiply-accumulates at the width that its operands share, for its stored
     weights once a call, for its inputs at their width and for its outputs in float. Operations
     without weights pay for the bytes they read and write; views pay nothing. Fused attention is
-    charged as its two products.
+    charged as its two products. Layers that are skipped or narrowed pay for what is left of them;
+    what lies between them pays as if the branch were whole.
     """
     specs = {layer.name: layer for layer in space.layers}
     home = {name: group for group in space.groups for name in group.layers}
@@ -98,6 +100,9 @@ def energy(space: SearchSpace, flow: Flow, rates: EnergyTable = HOROWITZ_45NM) -
 
 def layer_energy(piece: Piece, layer: LayerSpec, scheme: Scheme, rates: EnergyTable) -> int:
     """Whole picojoules of one call of *layer* for one sample under *scheme*."""
+    if scheme.skips:
+        return 0
+    piece = narrowed_piece(piece, layer, scheme)
     factor = scheme.other if layer.kind == "matmul" else scheme.weight
     both = (scheme.input, factor)
     bits = None if None in both else max(fmt.arithmetic_bits for fmt in both if fmt)

@@ -38,7 +38,8 @@ def latency(space: SearchSpace, flow: Flow, machine: MachineTable, *, batch: int
     attention is one operation where no scheme of *space* quantizes its products, and else counts
     in the open: two products and a softmax. It still runs as one where a policy leaves both in
     float; what that saves is shared out between them, so that the sum is right where both are in
-    float or both quantized, and off by a share of it where one is.
+    float or both quantized, and off by a share of it where one is. The layers of a skipped branch
+    take no time; what lies between them does, as if they ran.
 
     Source: additive tables of layers timed alone, as in Wang et al., "HAQ: Hardware-Aware
     Automated Quantization" (CVPR 2019, arXiv:1811.08886) and HAWQ-V3 (arXiv:2011.10680).
@@ -94,12 +95,16 @@ class _Times:
         self._known, self._batch, self._threads = machine.times, batch, threads
         self._machine = machine
         self._missing: dict[tuple[str, str, str, int, int], None] = {}
+        self._narrowed = False
 
     def __call__(self, piece: Piece, scheme: Scheme) -> int:
+        if scheme.skips:
+            return 0
         key = (piece.operation, piece.shape, str(scheme), self._batch, self._threads)
         found = self._known.get(key)
         if found is None:
             self._missing[key] = None
+            self._narrowed |= scheme.keep is not None
             return 0
         return round(found * PICOSECONDS)
 
@@ -107,6 +112,11 @@ class _Times:
         """Refuse a table with holes."""
         if not self._missing:
             return
+        if self._narrowed and self._machine.origin != "predicted":
+            raise Unsupported(
+                f"the table of '{self._machine.device}' holds times that were measured, and those "
+                "of narrowed layers are only predicted: choose a --device that is a profile, or a "
+                "space that skips branches but keeps their heads and units")
         first, more = next(iter(self._missing)), len(self._missing) - 1
         raise Unsupported(
             f"the table of '{self._machine.device}' ({self._machine.provider}) has no time for "

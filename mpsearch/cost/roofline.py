@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mpsearch.core.flow import Flow, Piece
 from mpsearch.core.formats import Format
 from mpsearch.core.machine import MachineTable, Peak, Timing
+from mpsearch.core.narrowed import narrowed, narrowed_piece
 from mpsearch.core.types import LayerSpec, Scheme, SearchSpace, unique_weights
 from mpsearch.cost.profiles import DeviceProfile
 from mpsearch.cost.size import stored_bits
@@ -38,7 +39,7 @@ def predict(profile: DeviceProfile, space: SearchSpace, flow: Flow, *, batch: in
     made = _Roofline(profile=profile, space=space, batch=batch, threads=threads)
     rows = [Timing(operation=piece.operation, shape=piece.shape, scheme=str(scheme), batch=batch,
                    threads=threads, milliseconds=made.time(piece, scheme))
-            for piece, scheme in flow.needed(space).values()]
+            for piece, scheme in flow.needed(space, narrowed=True).values()]
     return MachineTable(device=profile.name, provider="roofline", cpu=profile.title,
                         origin="predicted", fusions=profile.fusions, rows=tuple(rows),
                         peaks=(Peak(threads=threads, gflops=profile.peak(None, threads),
@@ -56,8 +57,10 @@ class _Roofline:
 
     def time(self, piece: Piece, scheme: Scheme) -> float:
         """Milliseconds of *piece* under *scheme*."""
-        if piece.kind == "view":
+        if piece.kind == "view" or scheme.skips:
             return 0.0
+        if piece.layer:
+            piece = narrowed_piece(piece, self._layers[piece.layer], scheme)
         profile, threads = self.profile, self.threads
         moved = self.batch * _activation_bytes(profile, piece, scheme)
         reading = moved / profile.bandwidth(moved, threads)
@@ -83,7 +86,8 @@ class _Roofline:
     def _held(self, scheme: Scheme) -> float:
         """Bytes of all weights of the model, were all of them in *scheme*."""
         if scheme not in self._known:
-            self._known[scheme] = sum(_weight_bytes(self.profile, each, scheme.for_kind(each.kind))
+            whole = replace(scheme, keep=None)
+            self._known[scheme] = sum(_weight_bytes(self.profile, each, whole.for_kind(each.kind))
                                       for each in unique_weights(self.space.layers))
         return self._known[scheme]
 
@@ -98,7 +102,7 @@ def _width(layer: LayerSpec, scheme: Scheme) -> float | None:
 
 def _weight_bytes(profile: DeviceProfile, layer: LayerSpec, scheme: Scheme) -> float:
     if scheme.weight is None:
-        return layer.weights * profile.float_bits / 8
+        return narrowed(layer, scheme).weights * profile.float_bits / 8
     return stored_bits(layer, scheme) / 8
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpsearch.core.narrowed import narrowed
 from mpsearch.core.types import LayerSpec, Scheme, ScoreTable, SearchSpace, unique_weights
 
 
@@ -10,8 +11,8 @@ def size(space: SearchSpace) -> ScoreTable:
 
     Codes, scales, zero points and padding as `Format.stored_bits` counts them, and `float_bits` an
     element where the weight stays in float. A weight that several layers share counts once; a
-    matmul has none. Biases and everything else the model stores are the same for every scheme and
-    not counted.
+    matmul has none. Of a narrowed branch the rest counts, of a skipped one nothing. Biases and
+    everything else the model stores are the same for every scheme and not counted.
     """
     owners = {layer.name: layer for layer in unique_weights(space.layers)}
     return ScoreTable(
@@ -28,8 +29,9 @@ def size(space: SearchSpace) -> ScoreTable:
 
 def stored_bits(layer: LayerSpec, scheme: Scheme) -> int:
     """Bits that the weight of *layer* takes on disk under *scheme*, 0 where there is none."""
-    if layer.weight_shape is None:
+    if layer.weight_shape is None or scheme.skips:
         return 0
-    if scheme.weight is None:
-        return layer.weights * layer.float_bits
-    return scheme.weight.stored_bits(layer.weight_shape)
+    left = narrowed(layer, scheme)
+    if scheme.weight is None or left.weight_shape is None:
+        return left.weights * layer.float_bits
+    return scheme.weight.stored_bits(left.weight_shape)

@@ -11,6 +11,7 @@ from torch.fx import Node
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Scheme
+from mpsearch.fakequant.cut import Cut
 from mpsearch.fakequant.kept import KeptCodes
 from mpsearch.fakequant.threads import threads_for
 from mpsearch.graph.execute import Program
@@ -36,6 +37,7 @@ class Weights:
         self._fitted: dict[tuple[Node, Format], Params] = {}
         self._codes = KeptCodes()
         self._restored: dict[tuple[Node, Format], Callable[[], Tensor]] = {}
+        self._narrow: dict[tuple[Node, Format, Cut], Params] = {}
 
     def restore(self, layer: str, fmt: Format, params: Params,
                 codes: Callable[[], Tensor]) -> None:
@@ -62,16 +64,21 @@ class Weights:
             formats = [fmt for fmt in missing if fmt.kind == kind]
             self._fit(layer, call, formats)
 
-    def fake(self, layer: str, fmt: Format) -> Tensor:
-        """The weight of *layer* after a round trip through *fmt*, output channels first."""
-        return self._round_trip(layer, self.rows(layer), fmt)
+    def fake(self, layer: str, fmt: Format | None, cut: Cut | None = None) -> Tensor:
+        """The weight of *layer* after a round trip through *fmt*, output channels first.
 
-    def fake_as_stored(self, layer: str, fmt: Format) -> tuple[Node, Tensor]:
+        Of a *cut* weight the part that stays goes through the format, as if it were all; None
+        leaves it in float.
+        """
+        return self._changed(layer, self.rows(layer), fmt, cut)
+
+    def fake_as_stored(self, layer: str, fmt: Format | None,
+                       cut: Cut | None = None) -> tuple[Node, Tensor]:
         """The parameter's node, and its value after *fmt* in the orientation it is stored in."""
         call = self._calls[layer]
         assert call.parameter is not None  # noqa: S101 - only weighted layers are kept
         return call.parameter, changed_rows(
-            self._stored(call), lambda rows: self._round_trip(layer, rows, fmt), call.summed)
+            self._stored(call), lambda rows: self._changed(layer, rows, fmt, cut), call.summed)
 
     def stored(self, layer: str) -> Tensor:
         """The float weight of *layer* as the model stores it."""
@@ -82,9 +89,36 @@ class Weights:
         call = self._calls[layer]
         return weight_rows(self._stored(call), call.summed)
 
-    def encode(self, layer: str, fmt: Format) -> tuple[Tensor, Params]:
-        """Codes and parameters of *layer*'s weight in *fmt*, output channels first."""
+    def encode(self, layer: str, fmt: Format,
+               cut: Cut | None = None) -> tuple[Tensor, Params]:
+        """Codes and parameters of *layer*'s weight in *fmt*, output channels first.
+
+        Of a *cut* weight those of the part that stays.
+        """
+        if cut is not None:
+            return self._coded_part(layer, cut.part(self.rows(layer)), fmt, cut)
         return self._encoded(layer, self.rows(layer), fmt), self._params(layer, fmt)
+
+    def _changed(self, layer: str, rows: Tensor, fmt: Format | None, cut: Cut | None) -> Tensor:
+        if cut is None:
+            return rows if fmt is None else self._round_trip(layer, rows, fmt)
+        part = cut.part(rows)
+        return cut.whole(part if fmt is None else self._part(layer, part, fmt, cut), rows)
+
+    @torch.no_grad()
+    def _part(self, layer: str, part: Tensor, fmt: Format, cut: Cut) -> Tensor:
+        """What stays of a cut weight, after a round trip through *fmt* by itself."""
+        codes, params = self._coded_part(layer, part, fmt, cut)
+        return quantizer_of(fmt).decode(codes, params, fmt, dtype=part.dtype, shape=part.shape)
+
+    @torch.no_grad()
+    def _coded_part(self, layer: str, part: Tensor, fmt: Format,
+                    cut: Cut) -> tuple[Tensor, Params]:
+        quantizer, key = quantizer_of(fmt), (self._node(layer), fmt, cut)
+        if key not in self._narrow:
+            with threads_for(elements=part.numel()):
+                self._narrow[key] = quantizer.fit(part, [fmt])[0]
+        return quantizer.encode(part, self._narrow[key], fmt), self._narrow[key]
 
     def _round_trip(self, layer: str, rows: Tensor, fmt: Format) -> Tensor:
         params, quantizer = self._params(layer, fmt), quantizer_of(fmt)

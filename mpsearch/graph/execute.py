@@ -20,11 +20,15 @@ from mpsearch.graph.trace import Traced, first_tensor
 
 Env = dict[Node, Any]
 """Values of the operations that have run and are still needed."""
+BRANCH = "branch"
+"""Stands beside the operands of a layer: what its residual branch adds."""
+Join = tuple[str, int]
+"""The layer that a residual branch goes by, and which argument of an addition the branch is."""
 Watch = Callable[[Site, tuple[Any, ...], Mapping[str, Any], Tensor, Env], Tensor]
 """Sees a site's arguments and output as it runs; what it returns takes the output's place."""
 
 # A changed operation may lay its output out in another order than the captured one did.
-_ANY_STRIDES: dict[Any, Any] = {
+ANY_STRIDES: dict[Any, Any] = {
     torch.ops.aten.view.default: torch.ops.aten.reshape.default,
     torch.ops.aten._unsafe_view.default: torch.ops.aten.reshape.default,  # noqa: SLF001 - its name
 }
@@ -33,11 +37,14 @@ _ANY_STRIDES: dict[Any, Any] = {
 class Program:
     """The operations of a captured graph in order, each value dropped after its last use.
 
-    Inputs go to the model's *device*, where its first parameter is; the model is never moved.
+    Inputs go to the model's *device*, where its first parameter is; the model is never moved. A
+    change of ``branch`` of the layer at a join is done to what the branch adds there.
     """
 
-    def __init__(self, traced: Traced, sites: Sequence[Site] = ()) -> None:
+    def __init__(self, traced: Traced, sites: Sequence[Site] = (),
+                 joins: Mapping[Node, Join] | None = None) -> None:
         self.traced = traced
+        self.joins = dict(joins or {})
         self.nodes: tuple[Node, ...] = tuple(traced.program.graph.nodes)
         self.position = {node: place for place, node in enumerate(self.nodes)}
         self.sites = {site.node: site for site in sites}
@@ -108,17 +115,26 @@ class Program:
         return output[: args[0].shape[0]] if self.traced.batch else output
 
     def _call(self, env: Env, node: Node, changes: Changes, watch: Watch | None) -> Any:
-        args = map_arg(node.args, lambda source: env[source])
-        kwargs = map_arg(node.kwargs, lambda source: env[source])
+        args: Any = map_arg(node.args, lambda source: env[source])
+        kwargs: Any = map_arg(node.kwargs, lambda source: env[source])
         site = self.sites.get(node)
+        if node in self.joins:
+            args = self._joined(node, args, changes)
         if site is None:
-            target = _ANY_STRIDES.get(node.target, node.target)
+            target = ANY_STRIDES.get(node.target, node.target)
             return target(*args, **kwargs)
         if any(layer in changes for layer in site.layers):
             output = site.run(args, kwargs, changes, self._constants)
         else:
             output = node.target(*args, **kwargs)  # type: ignore[operator]
         return watch(site, args, kwargs, output, env) if watch else output
+
+    def _joined(self, node: Node, args: tuple[Any, ...], changes: Changes) -> tuple[Any, ...]:
+        """The operands of an addition, with what a residual branch adds changed."""
+        layer, operand = self.joins[node]
+        change = changes.get(layer, {}).get(BRANCH)
+        return args if change is None else tuple(
+            change(arg) if number == operand else arg for number, arg in enumerate(args))
 
     @property
     def parameters(self) -> Mapping[Node, Tensor]:

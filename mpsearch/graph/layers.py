@@ -10,8 +10,10 @@ from torch.fx import Node
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Kind, LayerSpec
 from mpsearch.graph import operations
-from mpsearch.graph.execute import Shapes
+from mpsearch.graph.branches import Branch, find_branches, with_branches
+from mpsearch.graph.execute import Join, Shapes
 from mpsearch.graph.groups import activation_groups, input_free
+from mpsearch.graph.narrowing import find_narrowing
 from mpsearch.graph.operations import Operation
 from mpsearch.graph.orientation import summed_dims
 from mpsearch.graph.sites import Call, Site
@@ -32,11 +34,15 @@ _MOVES = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
-    """The layers of a model in order of execution, their call sites, and what stays in float."""
+    """The layers of a model in order of execution, their call sites, and what stays in float.
+
+    *branches* are the residual branches that can be left out or narrowed.
+    """
 
     specs: tuple[LayerSpec, ...]
     sites: tuple[Site, ...]
     left_in_float: tuple[str, ...]
+    branches: tuple[Branch, ...] = ()
 
     def call(self, layer: str) -> Call:
         """The first call of *layer*.
@@ -49,6 +55,15 @@ class Layers:
                 if call.layer == layer:
                     return call
         raise BadInput(f"the model has no layer '{layer}': this is a policy for another model")
+
+    def branch(self, layer: str) -> Branch | None:
+        """The residual branch that *layer* is in, if it can be left out."""
+        return next((branch for branch in self.branches if layer in branch.layers), None)
+
+    @property
+    def joins(self) -> dict[Node, Join]:
+        """Where each branch is added, and the layer it goes by there: its first."""
+        return {branch.join: (branch.layers[0], branch.operand) for branch in self.branches}
 
 
 def find_layers(traced: Traced, shapes: Shapes) -> Layers:
@@ -72,8 +87,11 @@ def find_layers(traced: Traced, shapes: Shapes) -> Layers:
             spec = make_spec(site.node, call, shapes, names, groups.get(call.layer, call.layer))
             known = specs.get(call.layer)
             specs[call.layer] = replace(known, macs=known.macs + spec.macs) if known else spec
-    return Layers(specs=tuple(specs.values()), sites=tuple(finder.sites),
-                  left_in_float=tuple(finder.left))
+    branches = tuple(
+        replace(branch, narrowing=find_narrowing(traced, shapes, finder.sites, branch, specs))
+        for branch in find_branches(traced, shapes, finder.sites, specs))
+    return Layers(specs=with_branches(tuple(specs.values()), branches),
+                  sites=tuple(finder.sites), left_in_float=tuple(finder.left), branches=branches)
 
 
 class _Finder:

@@ -142,5 +142,7 @@ def _worth_showing(rows: Mapping[tuple[str, Operand], Bits]) -> list[Operand]:
 
 def _bits(schemes: Mapping[str, Scheme], names: Sequence[str],
           operand: Operand) -> Bits:
-    formats = [getattr(schemes.get(name, Scheme()), operand) for name in names]
-    return tuple(None if fmt is None else fmt.bits for fmt in formats)
+    found = [schemes.get(name, Scheme()) for name in names]
+    formats = [getattr(scheme, operand) for scheme in found]
+    return tuple((0 if scheme.skips else None) if fmt is None else fmt.bits
+                 for scheme, fmt in zip(found, formats, strict=True))

@@ -144,7 +144,7 @@ def layers(rows: Sequence[LayerRow], *, unit: str) -> Grid:
     """
     schemes = {scheme for row in rows
                for scheme in (row.scheme, row.next_scheme, row.other_scheme) if scheme}
-    short = len({scheme.widths for scheme in schemes}) == len(schemes)
+    short = len({scheme.widths for scheme in schemes}) == len(set(map(str, schemes)))
     return Grid(title=f"Layers (share of the loss; gain in {unit} a KiB; cost of the second best "
                 f"in {unit})",
                 columns=words("layer", "kind") + numbers("weights") + words("scheme") + numbers(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpsearch.graph.execute import Env
+from mpsearch.graph.execute import BRANCH, Env
 from mpsearch.graph.operations import Change
 from mpsearch.sensitivity.study import Study
 
@@ -51,6 +51,8 @@ class Stack:
     def _joint(self, env: Env, place: int, variants: Sequence[Variant]) -> bool:
         """Whether the variants differ at *place* only, and what follows takes any batch size."""
         if any(isinstance(value, tuple | list) for value in env.values()):
+            return False
+        if any(BRANCH in changes for variant in variants for changes in variant.values()):
             return False
         program, shapes = self.study.program, self.study.shapes
         layers = {layer for variant in variants for layer in variant}

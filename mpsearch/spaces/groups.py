@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -20,16 +20,17 @@ class _Options:
 
 
 def make_groups(layers: Sequence[LayerSpec], settings: Mapping[str, Settings],
-                schemes: Mapping[str, tuple[Scheme, ...]], source: str) -> tuple[Group, ...]:
+                schemes: Mapping[str, tuple[Scheme, ...]], source: str,
+                branches: Collection[str] = ()) -> tuple[Group, ...]:
     """Connected components of the layers under all ties, each with its common schemes.
 
-    *settings* and *schemes* are by layer name. Groups and the layers in them are in order of
-    execution, and a group is named after its first layer.
+    *settings* and *schemes* are by layer name. Each of *branches* is decided on as one. Groups and
+    the layers in them are in order of execution, and a group is named after its first layer.
 
     Raises:
         BadInput: tied layers have no scheme in common.
     """
-    ties = _ties(layers, settings)
+    ties = _ties(layers, settings, branches)
     groups = []
     for members in _components(layers, ties):
         names = tuple(layer.name for layer in members)
@@ -40,7 +41,8 @@ def make_groups(layers: Sequence[LayerSpec], settings: Mapping[str, Settings],
     return tuple(groups)
 
 
-def _ties(layers: Sequence[LayerSpec], settings: Mapping[str, Settings]) -> dict[str, list[str]]:
+def _ties(layers: Sequence[LayerSpec], settings: Mapping[str, Settings],
+          branches: Collection[str]) -> dict[str, list[str]]:
     """Names of the layers under each reason to share a scheme.
 
     Activations tie layers only where both may quantize what they read.
@@ -52,7 +54,8 @@ def _ties(layers: Sequence[LayerSpec], settings: Mapping[str, Settings]) -> dict
         reads = layer.activation_group if state.reads_integers else ""
         reasons = (parameter and f"shared parameter '{parameter}'",
                    reads and f"shared activations '{reads}'",
-                   state.tie)
+                   state.tie,
+                   layer.branch in branches and f"subnet branch '{layer.branch}'")
         for reason in reasons:
             if reason:
                 ties.setdefault(reason, []).append(layer.name)

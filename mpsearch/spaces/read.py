@@ -13,6 +13,7 @@ from mpsearch.core.types import OPERANDS, Kind
 from mpsearch.spaces.menus import read_menu
 from mpsearch.spaces.rules import Rule, Space
 from mpsearch.spaces.shipped import shipped
+from mpsearch.spaces.subnets import read_subnets
 from mpsearch.spaces.values import (
     Place,
     check_keys,
@@ -56,9 +57,9 @@ def parse_space(data: dict[str, Any], *, source: str) -> Space:
         BadInput: an unknown key, or a value that does not fit; names file, rule and key.
     """
     place = Place(source=source)
-    check_keys(data, ("name", "description", "rule"), place)
+    check_keys(data, ("name", "description", "rule", "subnet"), place)
     tables = data.get("rule", [])
-    if not isinstance(tables, list) or not tables:
+    if not isinstance(tables, list) or not (tables or data.get("subnet")):
         raise place.at("rule").error("a search space needs at least one [[rule]] table")
     return Space(
         name=text(data.get("name", Path(source).stem), place.at("name")),
@@ -66,7 +67,7 @@ def parse_space(data: dict[str, Any], *, source: str) -> Space:
         if "description" in data else "",
         rules=tuple(_rule(table, Place(source=source, rule=number))
                     for number, table in enumerate(tables, start=1)),
-        source=source,
+        source=source, subnets=read_subnets(data.get("subnet", []), place),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format, Operand
@@ -92,7 +93,8 @@ def _combinations(menus: dict[str, Menu], kind: Kind) -> list[Scheme]:
         return [Scheme(input=fmt, other=fmt) for fmt in menus.get("input") or (None,)]
     names = OPERANDS[kind]
     columns = [menus.get(name) or (None,) for name in names]
-    return [Scheme(**dict(zip(names, row, strict=True))) for row in product(*columns)]
+    rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in product(*columns)]
+    return [Scheme(**row) for row in rows]
 
 
 def _pinned(bits: Width, menus: dict[str, Menu], kind: Kind) -> dict[str, Menu]:

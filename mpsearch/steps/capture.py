@@ -63,7 +63,7 @@ def capture(module: nn.Module, args: tuple[Tensor, ...], *, source: str) -> Capt
     if not layers.specs:
         raise BadInput(f"{source} has no quantisable layer: no linear, conv, embedding or matmul "
                        "was found in it")
-    program = Program(traced, layers.sites)
+    program = Program(traced, layers.sites, layers.joins)
     notes = traced.notes
     if layers.left_in_float:
         notes = (*notes, f"left in floating point: {', '.join(layers.left_in_float)}")

@@ -53,12 +53,14 @@ def totals_of(measured: Measured, choice: Sequence[int], losses: ScoreTable) -> 
 def uniform_choices(space: SearchSpace) -> dict[str, Choice]:
     """One choice for every scheme of the menu: each group takes that scheme, or what is nearest.
 
-    A group whose menu lacks the scheme (a pin, another kind of layer) takes the candidate whose
-    widths are closest, the wider one of two. Equal choices are listed once. A label is as short
-    as tells the choices apart: ``uniform W4``, ``uniform W4s/group:32``.
+    They leave no part of the network out. A group whose menu lacks the scheme (a pin, another kind
+    of layer) takes the candidate whose widths are closest, the wider one of two. Equal choices are
+    listed once. A label is as short as tells the choices apart: ``uniform W4``,
+    ``uniform W4s/group:32``.
     """
     weighted = [group for group in space.groups if any(s.weight for s in group.schemes)]
-    menu = dict.fromkeys(scheme for group in weighted or space.groups for scheme in group.schemes)
+    menu = dict.fromkeys(scheme for group in weighted or space.groups for scheme in group.schemes
+                         if scheme.keep is None)
     found: dict[Choice, Scheme] = {}
     for scheme in menu:
         found.setdefault(tuple(_nearest(group, scheme) for group in space.groups), scheme)
@@ -68,7 +70,7 @@ def uniform_choices(space: SearchSpace) -> dict[str, Choice]:
 
 
 def _nearest(group: Group, wanted: Scheme) -> int:
-    return min(range(len(group.schemes)),
+    return min((k for k, scheme in enumerate(group.schemes) if scheme.keep is None),
                key=lambda k: (_distance(group.schemes[k], wanted), -_bits(group.schemes[k])))
 
 

@@ -11,6 +11,7 @@ from mpsearch import plugins
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import ScoreTable
 from mpsearch.cost.costs import COSTS
+from mpsearch.spaces import load_space
 from mpsearch.steps.costing import Costing
 from mpsearch.steps.devices import costing_of
 from mpsearch.steps.record import StudyRecord
@@ -76,6 +77,7 @@ def measure(session: Session, estimators: Sequence[str], progress: ProgressBar, 
     record = workspace.load("studies", key, StudyRecord)
     tables = {name: load_table(workspace, table_key(key, name, objects[name]), samples=samples)
               for name in estimators}
+    require_whole_runs(session.request.space, objects)
     missing = {name: objects[name] for name, table in tables.items() if table is None}
     costing = None if record is None else costing_of(session, record, device)
     fresh = record is None or costing is None
@@ -105,6 +107,20 @@ def require_data(session: Session, estimators: Sequence[str]) -> None:
     if not session.has_data:
         _require_data(session, {name: plugins.make("estimator", name) for name in estimators})
         session.evaluation  # noqa: B018 - says what needs the data
+
+
+def require_whole_runs(space: str, estimators: Mapping[str, Any]) -> None:
+    """Check that *estimators* can score what leaves parts of the network out.
+
+    Raises:
+        BadInput: *space* has subnets, and one of them looks at single layers.
+    """
+    if not load_space(space).subnets:
+        return
+    for name, each in estimators.items():
+        if not getattr(each, "needs_outputs", False):
+            raise BadInput(f"{name} scores layers one by one, and a [[subnet]] leaves out parts of "
+                           "several: use one that runs the network, such as kl_probe")
 
 
 def _prepared(session: Session, progress: ProgressBar) -> tuple[StudyRecord, Study]:

@@ -61,6 +61,8 @@ def _offer(found: Offered, provider: Provider, captured: Captured, piece: Piece,
            menu: tuple[Scheme, ...], *, in_float: bool) -> None:
     call = captured.layers.call(piece.layer)
     for scheme in menu:
+        if scheme.keep is not None:
+            continue  # a narrowed layer has another shape, and a skipped one does not run
         own = scheme.for_kind(call.operation.kind)
         try:
             plain = provider.runs(call, own)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from mpsearch.core import io
+from mpsearch.core.errors import Unsupported
 from mpsearch.core.types import Evaluation, LayerSpec, Policy, Totals, unique_weights
 from mpsearch.cost.bops import bit_operations
 from mpsearch.cost.size import stored_bits
@@ -22,6 +23,7 @@ from mpsearch.steps.speed import Speed, require_seconds, speed_of
 def pack(policy: Policy, session: Session, path: str | os.PathLike[str],
          example: tuple[Tensor, ...] | None = None) -> Written:
     """Write the session's model under *policy* to *path*; see `mpsearch.pack`."""
+    _require_whole(policy)
     _require_apart(path, session)
     captured = session.captured_on(example)
     check_fits(policy, captured)
@@ -47,12 +49,23 @@ class Packing:
 def evaluate_and_pack(policy: Policy, session: Session, path: str | os.PathLike[str],
                       backend: str, progress: ProgressBar, *, timing: float) -> Packing:
     """Run *policy* where there is data, then write it to *path*; see `mpsearch.pack`."""
+    _require_whole(policy)
     io.require_writable(path)
     require_seconds(timing)
     _require_apart(path, session)
     evaluation = evaluate_policy(policy, session, progress, backend) if session.has_data else None
     speed = speed_of(policy, session, backend, timing)
     return Packing(written=pack(policy, session, path), evaluation=evaluation, speed=speed)
+
+
+def _require_whole(policy: Policy) -> None:
+    """Refuse a policy that leaves parts of the network out: a file holds whole weights."""
+    for layer, scheme in policy.layers.items():
+        if scheme.keep is not None:
+            raise Unsupported(
+                f"layer '{layer}': a packed file holds whole weights, and this policy leaves out "
+                f"parts of '{scheme.keep.branch}' ({scheme.keep}): run it with the model, or "
+                "allocate one without [[subnet]]")
 
 
 def _require_apart(path: str | os.PathLike[str], session: Session) -> None:

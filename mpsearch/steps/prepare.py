@@ -11,10 +11,13 @@ from mpsearch.fakequant.activations import calibrate
 from mpsearch.fakequant.keys import Ranges
 from mpsearch.graph.flow import find_flow
 from mpsearch.packed.room import header_room
+from mpsearch.sensitivity.importance import rank_units
 from mpsearch.sensitivity.study import Study
 from mpsearch.sources.batch import Batch
 from mpsearch.spaces import load_space
 from mpsearch.spaces.resolve import resolve
+from mpsearch.spaces.rules import Space
+from mpsearch.spaces.subnets import ranked, with_subnets
 from mpsearch.steps.capture import Captured
 from mpsearch.steps.devices import FLOWS
 from mpsearch.steps.record import StudyRecord
@@ -29,9 +32,11 @@ def prepare(session: Session) -> tuple[Study, StudyRecord]:
         Unsupported: the model cannot be captured.
     """
     captured, batches = session.captured, session.calibration
-    space, unmatched = resolve(load_space(session.request.space), captured.layers.specs)
+    written = load_space(session.request.space)
+    space, unmatched = resolve(written, captured.layers.specs)
     inputs: Sequence[Batch] = batches.batches if batches else ()
     known = session.workspace.load("studies", session.key, StudyRecord)
+    space = known.space if known else _with_subnets(session, written, space, inputs)
     ranges = known.ranges if known else _calibrated(captured, space, inputs)
     notes = [*session.loaded.notes, *captured.notes, *unmatched]
     if batches is not None and batches.note:
@@ -48,6 +53,19 @@ def prepare(session: Session) -> tuple[Study, StudyRecord]:
                   fake=captured.fake, ranges=ranges, seed=session.request.seed, batches=inputs,
                   memory=session.request.memory)
     return study, record
+
+
+def _with_subnets(session: Session, written: Space, space: SearchSpace,
+                  inputs: Sequence[Batch]) -> SearchSpace:
+    """*space* with the candidates that leave parts of the network out."""
+    wanted, captured = ranked(written, space), session.captured
+    if "taylor" in wanted.values() and not inputs:
+        raise BadInput('this space ranks heads and hidden units by data: give --data, or '
+                       'importance = "magnitude" in its [[subnet]]')
+    study = Study(space=space, program=captured.program, shapes=captured.shapes,
+                  fake=captured.fake, ranges={}, seed=session.request.seed, batches=inputs,
+                  memory=session.request.memory)
+    return with_subnets(written, space, rank_units(study, wanted) if wanted else {})
 
 
 def _note_flow(session: Session) -> None:

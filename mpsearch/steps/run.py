@@ -42,13 +42,17 @@ def check_fits(policy: Policy, captured: Captured) -> None:
     """Check that *policy* was made for the captured model.
 
     Raises:
-        BadInput: other weights, layers that one of the two lacks, or a format that its operand
-            cannot have.
+        BadInput: other weights, layers that one of the two lacks, a format that its operand
+            cannot have, or layers of one branch that leave out different parts of it.
     """
     _check_layers(policy.layers, {spec.name for spec in captured.layers.specs})
     _check_model(policy.model, captured.model)
     for spec in captured.layers.specs:
         _check_formats(policy, spec)
+    for branch in captured.layers.branches:
+        if len({policy.layers[layer].keep for layer in branch.layers}) > 1:
+            raise BadInput("this policy cannot be run: its layers leave out different parts of "
+                           f"'{branch.name}'")
 
 
 def _check_layers(layers: Mapping[str, Scheme], names: set[str]) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from mpsearch.core.formats import IntFormat
+from mpsearch.core.keep import Keep
 from mpsearch.core.types import Evaluation, ModelRef, Policy, Scheme, StaticRange, Totals
 from tests.formats import integer
 
@@ -12,8 +13,10 @@ FORMATS = st.builds(
     integer, bits=st.integers(2, 16), symmetric=st.booleans(),
     granularity=st.sampled_from(["tensor", "channel", "token", "group:64"]),
     scale=st.sampled_from(["absmax", "percentile", "least_squares"]))
+KEEPS = st.builds(lambda units, kept: Keep.of("branch", units, {each % units for each in kept}),
+                  st.integers(1, 9), st.sets(st.integers(0, 8)))
 SCHEMES = st.builds(Scheme, weight=st.none() | FORMATS, input=st.none() | FORMATS,
-                    other=st.none() | FORMATS)
+                    other=st.none() | FORMATS, keep=st.none() | KEEPS)
 NAMES = st.text(min_size=1, max_size=20)
 TOTALS = st.builds(
     Totals, weights=st.integers(0, 10**12), size_bits=st.integers(0, 10**13),

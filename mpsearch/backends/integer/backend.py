@@ -21,22 +21,26 @@ class IntegerModule(nn.Module):
     """A captured model whose layers run in integers where *sites* say so.
 
     *decoded* are stored weights that are multiplied in float, after a round trip through their
-    format. Takes the model's inputs, any batch size, and returns its first floating-point output.
+    format; *skipped* takes out residual branches, by the layers they go by. Takes the model's
+    inputs, any batch size, and returns its first floating-point output.
     """
 
     def __init__(self, program: Program, sites: list[IntegerSite],
-                 decoded: Mapping[Node, Tensor]) -> None:
+                 decoded: Mapping[Node, Tensor],
+                 skipped: Mapping[str, Mapping[str, Change]]) -> None:
         super().__init__()
-        self._program = Program(program.traced, sites)
+        self._program = Program(program.traced, sites, program.joins)
         self._decoded = dict(decoded)
-        self._changes: dict[str, dict[str, Change]] = {
-            call.layer: {} for site in sites
-            for call, run in zip(site.calls, site.runs, strict=True) if run}
+        self._runs = tuple(dict.fromkeys(
+            call.layer for site in sites
+            for call, run in zip(site.calls, site.runs, strict=True) if run))
+        self._changes: dict[str, Mapping[str, Change]] = {
+            **{layer: {} for layer in self._runs}, **skipped}
 
     @property
     def in_integers(self) -> tuple[str, ...]:
         """The layers whose products are sums of integers."""
-        return tuple(self._changes)
+        return self._runs
 
     def forward(self, *args: Tensor) -> Tensor:
         """The output under the policy."""
@@ -62,13 +66,16 @@ class Integer:
         made = Runs(fake=fake, ranges=ranges)
         sites = []
         decoded: dict[Node, Tensor] = {}
+        skipped: dict[str, Mapping[str, Change]] = {}
         for site in program.sites.values():
             runs: list[Run | None] = []
             for call in site.calls:
                 own = schemes.get(call.layer, Scheme()).for_kind(call.operation.kind)
                 runs.append(made.of(site, call, own) if in_integers(call, own) else None)
-                if runs[-1] is None and own.weight is not None:
-                    node, tensor = fake.weights.fake_as_stored(call.layer, own.weight)
-                    decoded[node] = tensor
+                stored = fake.stored(call.layer, own) if runs[-1] is None else None
+                if stored is not None:
+                    decoded[stored[0]] = stored[1]
+                if own.skips:
+                    skipped[call.layer] = fake.changes(call.layer, own, {})
             sites.append(IntegerSite(node=site.node, calls=site.calls, runs=tuple(runs)))
-        return IntegerModule(program, sites, decoded)
+        return IntegerModule(program, sites, decoded, skipped)

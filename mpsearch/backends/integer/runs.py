@@ -12,12 +12,14 @@ from mpsearch.backends.integer.conv import IntConv, groups_of
 from mpsearch.backends.integer.filters import filters_of
 from mpsearch.backends.integer.linear import IntLinear
 from mpsearch.backends.integer.matmul import Added, IntMatmul
+from mpsearch.backends.integer.narrowed import Narrowed
 from mpsearch.backends.integer.refusal import of_layer
 from mpsearch.backends.integer.site import Run
 from mpsearch.backends.integer.weights import Matrices, matrices
 from mpsearch.core.formats import Format
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.fakequant.cut import Cut
 from mpsearch.graph.sites import Call, Site
 
 Ranges = Mapping[str, StaticRange]
@@ -52,7 +54,11 @@ class Runs:
             with of_layer(call.layer):
                 filters = filters_of(self.fake, call, scheme.weight, groups_of(site))
             return IntConv.of(site, filters, coder)
-        return IntLinear.of(site, self._weight(call, scheme), coder)
+        cut = self.fake.cut(call.layer, scheme)
+        run = IntLinear.of(site, self._weight(call, scheme, cut), coder)
+        if cut is None:
+            return run
+        return Narrowed(run=run, cut=cut, outputs=len(self.fake.weights.rows(call.layer)))
 
     def product(self, call: Call, scheme: Scheme) -> IntMatmul:
         """The product of the two activations of *call*."""
@@ -64,11 +70,11 @@ class Runs:
         static = self.ranges.get(call.layer, {}).get(operand) if fmt.calibrated else None
         return coder_of(fmt, static, f"the {operand} of layer '{call.layer}'")
 
-    def _weight(self, call: Call, scheme: Scheme) -> Matrices:
+    def _weight(self, call: Call, scheme: Scheme, cut: Cut | None) -> Matrices:
         fmt, block = scheme.weight, scheme.input.group_size if scheme.input else None
         assert fmt is not None  # noqa: S101 - it was checked
         key = call.layer, fmt, call.path, block
         if key not in self._weights:
             with of_layer(call.layer):
-                self._weights[key] = matrices(self.fake, call, fmt, block)
+                self._weights[key] = matrices(self.fake, call, fmt, block, cut)
         return self._weights[key]

@@ -14,6 +14,7 @@ from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import Format, IntFormat
 from mpsearch.core.formats.sparse import Sparse24Format
 from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.fakequant.cut import Cut
 from mpsearch.graph.orientation import changed_rows, viewed
 from mpsearch.graph.sites import Call
 from mpsearch.kernels import PackedWeight, WholeWeight, integers, levels
@@ -41,12 +42,13 @@ class WeightCodes:
     group: int | None
 
     @classmethod
-    def of(cls, fake: FakeQuantizer, layer: str, fmt: Format) -> Self:
-        """The weight of *layer* in *fmt*."""
-        codes, params = fake.weights.encode(layer, fmt)
+    def of(cls, fake: FakeQuantizer, layer: str, fmt: Format, cut: Cut | None = None) -> Self:
+        """The weight of *layer* in *fmt*, or what *cut* leaves of it."""
+        codes, params = fake.weights.encode(layer, fmt, cut)
         whole, bits, first = None, int(fmt.bits), fmt.code_range[0]
         if isinstance(fmt, Sparse24Format):
-            codes = integers_of(codes, fmt, fake.weights.rows(layer).shape)
+            rows = fake.weights.rows(layer)
+            codes = integers_of(codes, fmt, (rows if cut is None else cut.part(rows)).shape)
             first = fmt.kept.code_range[0]
         elif not isinstance(fmt, IntFormat):
             stairs = quantizer_of(fmt).stairs(params, fmt)  # type: ignore[attr-defined]
@@ -84,14 +86,15 @@ class Matrices(NamedTuple):
         return self.parts[0][0].outputs
 
 
-def matrices(fake: FakeQuantizer, call: Call, fmt: Format, block: int | None = None) -> Matrices:
-    """The weight of *call* in *fmt*, whose inputs come in blocks of *block* or one.
+def matrices(fake: FakeQuantizer, call: Call, fmt: Format, block: int | None = None,
+             cut: Cut | None = None) -> Matrices:
+    """The weight of *call* in *fmt*, or what *cut* leaves of it; its inputs in blocks of *block*.
 
     Raises:
         Unsupported: what shares a scale in the stored weight is no run of the operation's inputs.
     """
-    own = WeightCodes.of(fake, call.layer, fmt)
-    turned = _turner(fake.weights.stored(call.layer), call)
+    own = WeightCodes.of(fake, call.layer, fmt, cut)
+    turned = _turner(fake.weights.stored(call.layer), call) if cut is None else _as_it_is
     tables = [turned(each) for each in (own.codes, own.scale, own.zero)]
     vector = tables[0].dim() == 1
     tables = [each[None] for each in tables] if vector else tables
@@ -101,10 +104,15 @@ def matrices(fake: FakeQuantizer, call: Call, fmt: Format, block: int | None = N
     run = own.group or own.codes[0].numel()
     parts = []
     for codes, scale, zero in stack:
-        cut = [(codes[:, each], of_runs(scale[:, each], run, call.layer),
-                of_runs(zero[:, each], run, call.layer)) for each in runs]
-        parts.append(tuple(own.packed(*each, None if block else own.group) for each in cut))
+        pieces = [(codes[:, each], of_runs(scale[:, each], run, call.layer),
+                   of_runs(zero[:, each], run, call.layer)) for each in runs]
+        parts.append(tuple(own.packed(*each, None if block else own.group) for each in pieces))
     return Matrices(parts=tuple(parts), runs=tuple(runs), shape=tuple(shape), vector=vector)
+
+
+def _as_it_is(rows: Tensor) -> Tensor:
+    """A matrix with its outputs first, which is all that is ever cut."""
+    return rows
 
 
 def _turner(parameter: Tensor, call: Call) -> Callable[[Tensor], Tensor]:

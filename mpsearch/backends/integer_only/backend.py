@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mpsearch.backends.integer_only.compile import Compiled, compiled
 from mpsearch.backends.integer_only.policy import Decisions
+from mpsearch.backends.whole import require_whole
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.types import Scheme, StaticRange
 from mpsearch.fakequant.changes import FakeQuantizer
@@ -96,6 +97,7 @@ class IntegerOnly:
                               "matrices of int32 on the CPU alone: move the model there")
         for layer in schemes:
             fake.layers.call(layer)
+        require_whole(schemes, "integer_only")
         decided = Decisions(program=program, fake=fake, schemes=schemes, ranges=ranges)
         with torch.no_grad():
             made = compiled(decided, bits=self.bits, gelu=self.gelu)
