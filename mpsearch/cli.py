@@ -266,7 +266,7 @@ def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, 
     WORKSPACE, JSON)
 def run(*, policy: Path | None, save: Path | None, packed: Path | None, model: str | None,
         backend: str, as_json: bool, **asked: Any) -> None:
-    """Apply a policy to its model, evaluate it, and time it beside the float model.
+    """Apply a policy to its model, evaluate and time it.
 
     Model, weights and data are those the policy was made with, where none are given. With --packed
     the policy and all numbers come from one file, and the data from --data.

@@ -17,6 +17,11 @@ ROOT = Path(__file__).parent.parent
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Where there is no GPU, Triton's kernels are interpreted. It asks once, when it is imported, which
+# torch may do at any time.
+if not (Path("/proc/driver/nvidia").exists() or Path("/dev/kfd").exists()):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # A slow machine is not a wrong answer, and the same tree gets the same verdict.
 settings.register_profile("mpsearch", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)  # other examples every time

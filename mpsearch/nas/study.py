@@ -63,7 +63,8 @@ def _check(study: Study, name: str, about: dict[str, Any]) -> None:
     until = time.monotonic() + _PATIENCE_S
     while _ABOUT not in (attrs := study.user_attrs):
         if attrs.keys() - {_TICKETS} or study.get_trials(deepcopy=False):
-            break  # somebody else's study
+            attrs = study.user_attrs  # its maker may have written all of it in between
+            break  # or it is somebody else's study
         if time.monotonic() > until:  # its maker died
             study.set_user_attr(_ABOUT, about)
         time.sleep(_PAUSE_S)

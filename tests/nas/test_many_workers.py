@@ -58,10 +58,12 @@ def lines(tmp_path):
     return log.read_text().splitlines() if log.exists() else []
 
 
-def ended(processes):
+def ended(processes, *, quiet=True):
+    """All of them ended well; where a server went away, Optuna may have said so."""
     for process in processes:
         _, said = process.communicate(timeout=100)
-        assert (process.returncode, said) == (0, "")
+        assert process.returncode == 0, said
+        assert not (quiet and said)
 
 
 def kill_one(processes, tmp_path):
@@ -118,7 +120,7 @@ def test_two_workers_over_a_proxy_which_is_killed_and_started_again(work, start,
     wait_for_some(tmp_path)
     server.kill()
     server = serve()
-    ended(processes)
+    ended(processes, quiet=False)
     require_each_once(place, tmp_path, killed=2)
     server.send_signal(signal.SIGINT)
     assert server.communicate(timeout=30) == ("", "")
@@ -134,7 +136,7 @@ def test_two_workers_over_postgresql_which_restarts(work, tmp_path):
         wait_for_some(tmp_path)
         server.stop()
         server.start()
-        ended(processes)
+        ended(processes, quiet=False)
         require_each_once(server.url, tmp_path, killed=2)
 
 

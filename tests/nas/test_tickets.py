@@ -329,3 +329,18 @@ def test_what_was_decided_for_a_ticket_stays(made_up, place):
     assert len(again.params) == 6
     assert worker._choice(again) == choice
     assert again.user_attrs["retry_of"] == trial.number
+
+
+def test_a_joiner_that_looks_while_the_maker_writes_is_let_in(made_up, place):
+    task = made_up.task()
+    study = made_up.study_of(place, "s", 4, task)
+    read, looks = place.get_study_user_attrs, []
+
+    def early(study_id):
+        looks.append(study_id)
+        return {} if len(looks) == 1 else read(study_id)  # then the maker wrote
+
+    place.get_study_user_attrs = early
+    joined = made_up.study_of(place, "s", 4, task)
+    assert len(looks) > 1
+    assert len(joined.trials) == len(study.trials) == 4

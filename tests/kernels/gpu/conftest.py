@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 NO_GPU = not torch.cuda.is_available()
-if NO_GPU:
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton asks once, when it is imported
 
 
 @pytest.fixture(scope="session")
