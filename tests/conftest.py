@@ -61,7 +61,8 @@ def models():
 
     Loaded by path, because tests are no package.
     """
-    return SimpleNamespace(**{**vars(_loaded("networks")), **vars(_loaded("rigs"))})
+    return SimpleNamespace(**{name: each for file in ("networks", "branches", "rigs")
+                              for name, each in vars(_loaded(file)).items()})
 
 
 def _loaded(name):

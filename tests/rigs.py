@@ -18,6 +18,7 @@ from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import OPERANDS, Group, Scheme, SearchSpace
 from mpsearch.fakequant.activations import calibrate
 from mpsearch.fakequant.changes import FakeQuantizer
+from mpsearch.fakequant.keys import chosen_ranges
 from mpsearch.fakequant.weights import Weights
 from mpsearch.graph.execute import Program, measure_shapes
 from mpsearch.graph.layers import find_layers
@@ -123,6 +124,15 @@ def study_of(model, schemes, batches, *, tie=(), seed=0):
                                     weights=Weights(model.program, model.layers)),
                  ranges=calibrate(model.program, space, batches), seed=seed,
                  batches=[Batch(args=args) for args in batches])
+
+
+def decided(model, scheme, batch):
+    """*scheme* on every layer of a captured *model*, and the ranges that *batch* calibrates."""
+    study = study_of(model, (scheme,), [batch])
+    schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
+    ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input, "other": own.other})
+              for layer, own in schemes.items()}
+    return schemes, ranges
 
 
 class MemoryLedger:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mpsearch.packed.writing import Written
+    from mpsearch.report.speed import Speed
     from mpsearch.steps.pack import Packing
-    from mpsearch.steps.speed import Speed, Timed
+    from mpsearch.steps.speed import Timed
     from mpsearch.steps.unpack import PackedRun
 
 

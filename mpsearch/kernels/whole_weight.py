@@ -60,13 +60,6 @@ class WholeWeight:
                    scale=None if weight.groups > 1 else weight.scales()[:, 0],
                    outputs=weight.outputs, inputs=weight.inputs)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of codes."""
-        streams = {part.stream.data_ptr(): part.stream.nbytes for _, planes in self.strands
-                   for parts in planes for part in parts}
-        return sum(streams.values())
-
 
 class _Cut(NamedTuple):
     """How a weight is packed: its scales, if its inputs come in groups, and runs of inputs."""

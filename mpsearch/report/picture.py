@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mpsearch.report.curves import chosen_in_words, draw_curves
 from mpsearch.report.front import Front
 from mpsearch.report.strip import draw_strip
-from mpsearch.report.style import LOOK, save_figure, short
+from mpsearch.report.style import draw_figure, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,11 +31,7 @@ def draw(front: Front, stem: str | os.PathLike[str]) -> list[Path]:
     Raises:
         BadInput: the place cannot be written.
     """
-    import matplotlib as mpl
-    from matplotlib import style
-
-    with mpl.rc_context(), style.context(["default", LOOK]):
-        return save_figure(_compose(front), Path(stem), front)
+    return draw_figure(_compose, front, stem)
 
 
 def _compose(front: Front) -> Figure:

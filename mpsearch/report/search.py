@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mpsearch.report.curves import label_losses
 from mpsearch.report.grid import Grid, numbers, words
-from mpsearch.report.style import BLUE, GREY, LOOK, ORANGE, save_figure
+from mpsearch.report.style import BLUE, GREY, ORANGE, draw_figure
 from mpsearch.report.units import number
 
 if TYPE_CHECKING:
@@ -94,11 +94,7 @@ def draw_search(report: SearchReport, stem: str | os.PathLike[str]) -> list[Path
     Raises:
         BadInput: the place cannot be written.
     """
-    import matplotlib as mpl
-    from matplotlib import style
-
-    with mpl.rc_context(), style.context(["default", LOOK]):
-        return save_figure(_compose(report), Path(stem), report)
+    return draw_figure(_compose, report, stem)
 
 
 def _compose(report: SearchReport) -> Figure:

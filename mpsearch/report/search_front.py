@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mpsearch.core.types import Totals
 from mpsearch.report.curves import label_losses
 from mpsearch.report.grid import Grid, numbers, words
-from mpsearch.report.style import BLUE, GREY, LOOK, ORANGE, save_figure
+from mpsearch.report.style import BLUE, GREY, ORANGE, draw_figure
 from mpsearch.report.units import number
 
 if TYPE_CHECKING:
@@ -75,11 +75,7 @@ def draw_front(found: SearchFront, stem: str | os.PathLike[str]) -> list[Path]:
     Raises:
         BadInput: the place cannot be written.
     """
-    import matplotlib as mpl
-    from matplotlib import style
-
-    with mpl.rc_context(), style.context(["default", LOOK]):
-        return save_figure(_compose(found), Path(stem), found)
+    return draw_figure(_compose, found, stem)
 
 
 def _compose(found: SearchFront) -> Figure:

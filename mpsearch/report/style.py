@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import io as streams
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mpsearch.core import io
 from mpsearch.core.version import version_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+T = TypeVar("T")
 
 # Okabe & Ito, "Color Universal Design" (2008): told apart under every colour blindness
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
@@ -63,6 +67,22 @@ def _shows(path: Path, mark: bytes) -> bool:
 def paths_of(stem: Path) -> list[Path]:
     """The files of the picture called *stem*."""
     return [stem.with_name(f"{stem.name}.{kind}") for kind in _METADATA]
+
+
+def draw_figure(compose: Callable[[T], Figure], numbers: T, stem: str | os.PathLike[str]
+                ) -> list[Path]:
+    """Write what *compose* makes of *numbers* in the one look; see `save_figure`.
+
+    Nothing is shown on a screen and no global state of matplotlib changes.
+
+    Raises:
+        BadInput: the place cannot be written.
+    """
+    import matplotlib as mpl
+    from matplotlib import style
+
+    with mpl.rc_context(), style.context(["default", LOOK]):
+        return save_figure(compose(numbers), Path(stem), numbers)
 
 
 def save_figure(figure: Figure, stem: Path, numbers: Any) -> list[Path]:

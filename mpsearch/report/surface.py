@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpsearch.core import io
-from mpsearch.report.style import GREY, INK, LOOK, ORANGE, decimal, save_figure, short
+from mpsearch.report.style import GREY, INK, ORANGE, decimal, draw_figure, short
 from mpsearch.report.units import number
 
 if TYPE_CHECKING:
@@ -66,11 +66,7 @@ def draw_surface(surface: Surface, stem: str | os.PathLike[str]) -> list[Path]:
     Raises:
         BadInput: the place cannot be written.
     """
-    import matplotlib as mpl
-    from matplotlib import style
-
-    with mpl.rc_context(), style.context(["default", LOOK]):
-        return save_figure(_compose(surface), Path(stem), surface)
+    return draw_figure(_compose, surface, stem)
 
 
 def least_losses(points: Sequence[SurfacePoint], xs: NDArray[np.float64],

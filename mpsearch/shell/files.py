@@ -37,7 +37,7 @@ def _front_files(front: Front, path: Path, stem: Path, *, picture: bool = True) 
     from mpsearch.report.front import save_front
 
     save_front(front, path)
-    return [path, *(_pictures(front, stem, _draw_front) if picture else [])]
+    return [path, *(pictures(front, stem, _draw_front) if picture else [])]
 
 
 def _draw_front(front: Front, stem: Path) -> list[Path]:
@@ -51,10 +51,10 @@ def _surface_files(surface: Surface, stem: Path) -> list[Path]:
 
     path = Path(f"{stem}.json")
     save_surface(surface, path)
-    return [path, *_pictures(surface, stem, draw_surface)]
+    return [path, *pictures(surface, stem, draw_surface)]
 
 
-def _pictures(shown: T, stem: Path, draw: Callable[[T, Path], list[Path]]) -> list[Path]:
+def pictures(shown: T, stem: Path, draw: Callable[[T, Path], list[Path]]) -> list[Path]:
     """The pictures at *stem*, drawn where they are not there already."""
     from mpsearch.report.style import drawn
 

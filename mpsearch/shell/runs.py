@@ -12,7 +12,8 @@ from mpsearch.report.units import percent, with_error
 from mpsearch.shell.terminal import Tables
 
 if TYPE_CHECKING:
-    from mpsearch.steps.speed import Speed, Timed
+    from mpsearch.report.speed import Speed
+    from mpsearch.steps.speed import Timed
 
 
 def timed_data(policy: Policy, timed: Timed, backend: str) -> dict[str, Any]:
@@ -34,10 +35,9 @@ def speed_tables(speed: Speed | None) -> Tables:
     """Size and milliseconds of the float model and of a policy, and what to make of them."""
     if speed is None:
         return []
-    from mpsearch.report.speed import Beside, beside, slower
+    from mpsearch.report.speed import beside, slower
 
-    told = Beside(**asdict(speed))
-    return [beside(told), *slower(told)]
+    return [beside(speed), *slower(speed)]
 
 
 def evaluation_data(policy: Policy, evaluation: Evaluation, backend: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mpsearch.report.grid import Grid, numbers, words
 from mpsearch.report.search import draw_search, search_tables
 from mpsearch.report.search_front import draw_front, front_parts
 from mpsearch.report.units import number
+from mpsearch.shell.files import pictures
 from mpsearch.shell.terminal import Tables, answer
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def answer_front(found: SearchFront, output: Path, workspace: str, *, as_json: b
 
     stem = output.with_name(f"{output.stem}.front")
     io.save(Path(f"{stem}.json"), found)
-    files = [Path(f"{stem}.json"), *draw_front(found, stem)]
+    files = [Path(f"{stem}.json"), *pictures(found, stem, draw_front)]
     attach_to(found.storage, found.study, files, Path(workspace) / ARTIFACTS)
     parts = [*front_parts(found), *_end(found.interrupted, found.study, found.storage, files)]
     answer({**io.to_data(found), "files": [str(path) for path in files]}, as_json, parts)
@@ -63,7 +64,7 @@ def _written(found: Found, output: Path) -> list[Path]:
     stem = output.with_name(f"{output.stem}.search")
     trials = Path(f"{stem}.json")
     io.save(trials, found.report)
-    return [output, trials, *draw_search(found.report, stem)]
+    return [output, trials, *pictures(found.report, stem, draw_search)]
 
 
 def _data(found: Found, files: Sequence[Path]) -> dict[str, Any]:

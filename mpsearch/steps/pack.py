@@ -14,10 +14,11 @@ from mpsearch.cost.bops import bit_operations
 from mpsearch.cost.size import stored_bits
 from mpsearch.packed.contents import constants_digest, contents_of
 from mpsearch.packed.writing import Written, write_packed
+from mpsearch.report.speed import Speed
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.run import check_fits, evaluate_policy
 from mpsearch.steps.session import Session
-from mpsearch.steps.speed import Speed, require_seconds, speed_of
+from mpsearch.steps.speed import require_seconds, speed_of
 
 
 def pack(policy: Policy, session: Session, path: str | os.PathLike[str],

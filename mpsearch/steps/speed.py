@@ -17,6 +17,7 @@ from mpsearch.core.types import Evaluation, Policy, unique_weights
 from mpsearch.fakequant.threads import threads_for
 from mpsearch.graph.laps import laps
 from mpsearch.graph.samples import repeat
+from mpsearch.report.speed import Speed
 from mpsearch.steps.capture import Captured
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.run import check_fits, evaluate_policy
@@ -25,29 +26,6 @@ from mpsearch.steps.session import Session
 DEFAULT_SECONDS = 2.0
 _PASSES = 3
 _NS_PER_MS = 1e6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """Milliseconds of a *batch* on so many *threads* and bytes, of the float model and a policy.
-
-    *float_bytes* are all tensors of the model, *policy_bytes* the file that packing writes.
-    *float_inputs* says that the policy quantizes no activations: then nothing runs in integers.
-    """
-
-    backend: str
-    batch: int
-    threads: int
-    float_ms: float
-    policy_ms: float
-    float_bytes: int
-    policy_bytes: int
-    float_inputs: bool
-
-    @property
-    def ratio(self) -> float:
-        """How many times as fast as the float model the policy is."""
-        return self.float_ms / self.policy_ms if self.policy_ms else math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from mpsearch.graph.samples import repeat
 from mpsearch.packed.contents import constants_digest
 from mpsearch.packed.decoding import Weight, check_ranges, weight_of
 from mpsearch.packed.reading import Packed, read_packed
+from mpsearch.report.speed import Speed
 from mpsearch.sources.batch import Batches
 from mpsearch.sources.model import LoadedModel
 from mpsearch.sources.names import FunctionName, is_timm_name
@@ -31,7 +32,7 @@ from mpsearch.steps.request import DEFAULT_MODEL, Request
 from mpsearch.steps.run import apply_policy, check_fits
 from mpsearch.steps.score import Score, score
 from mpsearch.steps.session import Session
-from mpsearch.steps.speed import Speed, require_seconds, speed_of
+from mpsearch.steps.speed import require_seconds, speed_of
 from mpsearch.workspace import DEFAULT, Workspace
 
 _MOST = 1 << 28

@@ -11,7 +11,6 @@ from mpsearch.backends.simulated import Simulated
 from mpsearch.core.errors import Unsupported
 from mpsearch.core.formats import IntFormat, registry
 from mpsearch.core.types import Scheme
-from mpsearch.fakequant.keys import chosen_ranges
 
 TOKENS = IntFormat(bits=8, granularity="token")
 
@@ -21,11 +20,7 @@ def modules(models):
     """The simulated module and the exact one for a model of networks.py under *scheme*."""
     def make(name, scheme):
         model = models.caught(name)
-        study = models.study_of(model, (scheme,), [models.inputs_of(name, 3)])
-        schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
-        ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input,
-                                                             "other": own.other})
-                  for layer, own in schemes.items()}
+        schemes, ranges = models.decided(model, scheme, models.inputs_of(name, 3))
         return [backend(model.program, model.fake, schemes, ranges) for backend in (
             Simulated(), plugins.make("backend", "simulated(exact=true)"))]
     return make

@@ -14,7 +14,6 @@ from mpsearch.core.formats.codewords import VectorFormat
 from mpsearch.core.formats.floating import FloatFormat
 from mpsearch.core.formats.split import OutlierInputsFormat
 from mpsearch.core.types import Scheme
-from mpsearch.fakequant.keys import chosen_ranges
 
 MODELS = ("chain", "residual", "attention", "sdpa", "language", "stored")
 
@@ -24,11 +23,7 @@ def both(models):
     """The two backends' modules for a model of networks.py, or another, with one *scheme*."""
     def make(name, scheme, module=None, args=()):
         model = models.catch(module, args) if module else models.caught(name)
-        study = models.study_of(model, (scheme,), [args or models.inputs_of(name, 3)])
-        schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
-        ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input,
-                                                             "other": own.other})
-                  for layer, own in schemes.items()}
+        schemes, ranges = models.decided(model, scheme, args or models.inputs_of(name, 3))
         return [backend(model.program, model.fake, schemes, ranges)
                 for backend in (Integer(), Simulated(), Simulated(exact=True))]
     return make

@@ -8,7 +8,6 @@ import torch
 from mpsearch import plugins
 from mpsearch.core.errors import Unsupported
 from mpsearch.core.types import Scheme
-from mpsearch.fakequant.keys import chosen_ranges
 from mpsearch.graph.fingerprint import fingerprint
 
 RUNS_ALL = {"simulated", "integer"}
@@ -33,11 +32,7 @@ def run(models, backend, request):
     """A model of models.py with *scheme* on every layer, and its calibrated ranges."""
     def make(name, scheme):
         model = models.caught(name)
-        study = models.study_of(model, (scheme,), [models.inputs_of(name, 3)])
-        schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
-        ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input,
-                                                             "other": own.other})
-                  for layer, own in schemes.items()}
+        schemes, ranges = models.decided(model, scheme, models.inputs_of(name, 3))
         try:
             return backend(model.program, model.fake, schemes, ranges)
         except Unsupported as refusal:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from mpsearch.report.speed import Beside, beside, slower
+from mpsearch.report.speed import Speed, beside, slower
 
-FAST = Beside(backend="integer", batch=1, threads=2, float_ms=40.0, policy_ms=30.0,
+FAST = Speed(backend="integer", batch=1, threads=2, float_ms=40.0, policy_ms=30.0,
               float_bytes=4 << 20, policy_bytes=1 << 20, float_inputs=False)
 
 

@@ -7,7 +7,6 @@ from mpsearch.backends.integer.backend import Integer
 from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme
-from mpsearch.fakequant.keys import chosen_ranges
 from mpsearch.kernels import (
     Activation,
     PackedFilters,
@@ -101,10 +100,7 @@ def test_a_model_whose_user_put_it_on_the_gpu(models, name):
     scheme = Scheme(weight=IntFormat(bits=4), input=act, other=act)
     module, inputs = models.build(name)
     model = models.catch(module.to(GPU), tuple(arg.to(GPU) for arg in inputs(3)))
-    study = models.study_of(model, (scheme,), [models.inputs_of(name, 3)])
-    schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
-    ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input, "other": own.other})
-              for layer, own in schemes.items()}
+    schemes, ranges = models.decided(model, scheme, models.inputs_of(name, 3))
     module = Integer()(model.program, model.fake, schemes, ranges)
     out = module(*models.inputs_of(name, 4))
     assert out.is_cuda

@@ -6,7 +6,6 @@ import torch
 from mpsearch.backends.integer.backend import Integer
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme
-from mpsearch.fakequant.keys import chosen_ranges
 from mpsearch.kernels import Activation, PackedFilters, conv2d, linear, ops, quantize
 from mpsearch.kernels.library import using
 from tests.kernels.cases import case
@@ -30,10 +29,7 @@ def test_every_operator_has_an_implementation_for_gpus():
 @pytest.mark.parametrize("scheme", SCHEMES, ids=["groups and tokens", "calibrated"])
 def test_a_model_in_triton_gives_the_bits_of_the_cpus_kernels(models, request, scheme):
     model = models.caught("attention")
-    study = models.study_of(model, (scheme,), [models.inputs_of("attention", 3)])
-    schemes = {spec.name: scheme.for_kind(spec.kind) for spec in model.layers.specs}
-    ranges = {layer: chosen_ranges(study.ranges, layer, {"input": own.input, "other": own.other})
-              for layer, own in schemes.items()}
+    schemes, ranges = models.decided(model, scheme, models.inputs_of("attention", 3))
     module = Integer()(model.program, model.fake, schemes, ranges)
     args = models.inputs_of("attention", 1)
     with using(None):
