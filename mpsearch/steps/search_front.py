@@ -24,7 +24,7 @@ from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.search import run_study
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.trials import TrialRunner, search_data
+from mpsearch.steps.trials import SearchData, TrialRunner, search_data
 from mpsearch.steps.units import units_of
 from mpsearch.workspace import digest
 
@@ -59,14 +59,9 @@ def search_front(session: Session, measured: Measured, estimator: str,
         BadInput: objectives that are unknown or no front, or a study that cannot be used.
         Unsupported: latency without a device.
     """
-    asked = _asked(measured, estimator, objectives)
     data = search_data(session, plan.samples)
-    task = Task(
-        landscape=Landscape(problem=asked.problem, units=units_of(measured.record.space),
-                            allocate=plugins.load("allocator", "ilp")()),
-        measure=TrialRunner(session, measured, data.batches), objectives=tuple(objectives),
-        costs={name: asked.cost(name) for name in asked.costs},
-        starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
+    asked = _asked(measured, estimator, objectives)
+    task = _task(session, asked, objectives, data, warm=plan.warm)
     identity = digest({"study": session.key, "estimator": estimator, "front": list(objectives),
                        "losses": asked.losses.values, "limits": list(asked.problem.limits),
                        "data": data.batches.digest, "sampler": plan.sampler, "warm": plan.warm,
@@ -78,6 +73,29 @@ def search_front(session: Session, measured: Measured, estimator: str,
     made = _front(session, asked, task, found, progress)
     return replace(made, samples=data.batches.samples, shared=data.shared, study=ran.name,
                    storage=ran.storage, interrupted=ran.interrupted)
+
+
+def front_task(session: Session, measured: Measured, estimator: str, objectives: Sequence[str], *,
+               data: SearchData, warm: bool) -> Task:
+    """What a front of *objectives* is searched by, measured on *data*.
+
+    It begins with every uniform choice, and if *warm* with points of the exact front.
+
+    Raises:
+        BadInput: objectives that are unknown or no front.
+        Unsupported: latency without a device.
+    """
+    return _task(session, _asked(measured, estimator, objectives), objectives, data, warm=warm)
+
+
+def _task(session: Session, asked: _Asked, objectives: Sequence[str], data: SearchData, *,
+          warm: bool) -> Task:
+    return Task(
+        landscape=Landscape(problem=asked.problem, units=units_of(asked.measured.record.space),
+                            allocate=plugins.load("allocator", "ilp")()),
+        measure=TrialRunner(session, asked.measured, data.batches), objectives=tuple(objectives),
+        costs={name: asked.cost(name) for name in asked.costs},
+        starts=_starts(asked, warm=warm), seed=session.request.seed)
 
 
 def _asked(measured: Measured, estimator: str, objectives: Sequence[str]) -> _Asked:
