@@ -35,7 +35,8 @@ class Refit:
         del trial
         if len(state.choices) < _FEWEST:
             return None
-        return _new(state, state.residual.corrected(state.residual.mean))
+        residual = state.residual
+        return _new(state, residual.corrected(residual.mean), interaction=residual.interaction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,9 @@ class Thompson:
         if len(state.choices) < _FEWEST:
             return None
         for _ in range(self.draws):
-            found = _new(state, state.residual.corrected(state.residual.drawn(state.rng)))
+            residual = state.residual
+            found = _new(state, residual.corrected(residual.drawn(state.rng)),
+                         interaction=residual.interaction)
             if found is not None:
                 return found
         return None
@@ -84,20 +87,29 @@ class Improvement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """Scores of each unit times a factor that Optuna's sampler chooses, then the allocator.
+    """Scores as Optuna's sampler changes them, then the allocator.
 
-    Factors are from ``exp(-spread)`` to ``exp(spread)``: one a block, one a kind of layer.
+    Each unit (a block, a kind of layer) has a factor from ``exp(-spread)`` to ``exp(spread)``. Then
+    there is how much of what measurements say of the scores counts, from nothing (the scores as
+    they are) to all; where interactions are known, how often they count; and where the scores'
+    standard errors are, how many of the total's are added, up to *kappa*.
     """
 
     spread: float = 1.0
+    kappa: float = 2.0
 
     def __call__(self, state: State, trial: Trial) -> Choice | None:
         """As `Proposal` says."""
         units = state.landscape.units
         logs = np.array([trial.suggest_float(f"price.{unit.name}", -self.spread, self.spread)
                          for unit in units])
-        factors = np.exp(logs @ state.landscape.membership)
-        return _new(state, state.landscape.scores * factors[:, None])
+        own = state.landscape
+        factors = np.exp(logs @ own.membership)[:, None]
+        correction = trial.suggest_float("correction", 0.0, 1.0)
+        interaction = 0.0 if own.factor is None else trial.suggest_float("interaction", 0.0, 1.0)
+        kappa = 0.0 if own.spread is None else trial.suggest_float("kappa", 0.0, self.kappa)
+        return _new(state, shrunk(state, correction) * factors, interaction=interaction,
+                    kappa=kappa)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +148,13 @@ class Scattered:
         return None
 
 
+def shrunk(state: State, correction: float) -> Floats:
+    """The scores with so much of their expected error put right: 0 is none, 1 all of it."""
+    if not correction or len(state.choices) < _FEWEST:
+        return state.landscape.scores
+    return state.residual.corrected(correction * state.residual.mean)
+
+
 def _best_predictor(state: State) -> Predictor:
     known: dict[str, Predictor] = {"table": Table(), "ridge": Ridge(),
                                    "gaussian_process": GaussianProcess()}
@@ -145,10 +164,11 @@ def _best_predictor(state: State) -> Predictor:
     return known[min(found, key=lambda name: found[name])]
 
 
-def _new(state: State, scores: Floats) -> Choice | None:
+def _new(state: State, scores: Floats, *, interaction: float = 0.0,
+         kappa: float = 0.0) -> Choice | None:
     """What the allocator makes of *scores*, unless it was taken."""
     try:
-        choice = state.landscape.placed(scores)
+        choice = state.landscape.placed(scores, interaction=interaction, kappa=kappa)
     except Infeasible:
         return None
     return None if choice in state.taken else choice

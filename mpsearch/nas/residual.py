@@ -2,7 +2,7 @@
 
 Losses do not add up: they saturate, and layers meet. The measured loss of a choice is modelled as
 
-    log loss = a + b log(sum over groups of score * (1 + w)) + noise
+    log loss = a + b log(sum over groups of score * (1 + w) + l * interactions) + noise
 
 with one unknown *w* for every scheme of every group, Gaussian beforehand (see `prior`). A choice
 that was measured is one linear observation of them, to first order, so what is known after N
@@ -27,6 +27,10 @@ _GRID: Mapping[str, tuple[float, ...]] = {
     "own": (0.05, 0.1, 0.2, 0.4), "noise": (0.01, 0.02, 0.05, 0.1, 0.2)}
 """Standard deviations that are tried: parts of w, and what is left of the logarithm of a loss."""
 _START = {"unit": 0.2, "group": 0.2, "own": 0.1, "noise": 0.05}
+_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How often interactions may count."""
+_FEWEST = 8
+"""Measurements below which they count once."""
 _ROUNDS = 2
 _LEAST = 0.1
 """A score never shrinks below this part of itself."""
@@ -39,7 +43,8 @@ class Residual:
 
     *offset* and *slope* are a and b, *noise* the standard deviation of log loss. *columns* are the
     observations [N, groups, schemes], *seen* their values; *factor* is the root of their
-    covariance, and *across* what they have in common with every w.
+    covariance, and *across* what they have in common with every w. *interaction* is l, from 0
+    to 1; without interactions in the landscape it says nothing.
     """
 
     landscape: Landscape
@@ -51,6 +56,7 @@ class Residual:
     seen: Floats
     factor: tuple[Floats, bool]
     across: Floats
+    interaction: float = 0.0
 
     @property
     def mean(self) -> Floats:
@@ -70,14 +76,15 @@ class Residual:
 
     def predict(self, choices: Integers) -> tuple[Floats, Floats]:
         """Mean and standard deviation of log loss of *choices* [N, groups]."""
-        total = np.maximum(totals(self.corrected(self.mean), choices), _TINY)
-        columns = columns_of(self.landscape, choices)
+        base = self.landscape.additive(choices, self.interaction)
+        moved = base - self.landscape.additive(choices) + totals(self.corrected(self.mean), choices)
+        total = np.maximum(np.maximum(moved, _LEAST * base), _TINY)
+        columns = columns_of(self.landscape, choices, self.interaction)
         own = self.prior.times(columns)
         across = np.einsum("ngs,mgs->nm", columns, self.across)
         varies = np.einsum("ngs,ngs->n", columns, own) - np.einsum(
             "nm,mn->n", across, cho_solve(self.factor, across.T))
-        moved = self.landscape.additive(choices) / total
-        deviation = self.slope * np.sqrt(np.maximum(varies, 0)) * moved
+        deviation = self.slope * np.sqrt(np.maximum(varies, 0)) * base / total
         return self.offset + self.slope * np.log(total), np.hypot(deviation, self.noise)
 
     def _told(self, seen: Floats) -> Floats:
@@ -87,9 +94,10 @@ class Residual:
 
 def fitted(landscape: Landscape, choices: Integers, logs: Floats) -> Residual:
     """What the logarithms of measured losses *logs* [N] of *choices* [N, groups] say."""
-    base = np.log(np.maximum(landscape.additive(choices), _TINY))
+    interaction = weight_of(landscape, choices, logs)
+    base = np.log(np.maximum(landscape.additive(choices, interaction), _TINY))
     offset, slope = line(base, logs)
-    columns, seen = columns_of(landscape, choices), (logs - offset) / slope - base
+    columns, seen = columns_of(landscape, choices, interaction), (logs - offset) / slope - base
     spreads = _likeliest(landscape, columns, seen, slope)
     prior, noise = _prior(landscape, spreads), spreads["noise"]
     across = prior.times(columns)
@@ -97,10 +105,24 @@ def fitted(landscape: Landscape, choices: Integers, logs: Floats) -> Residual:
     inside[np.diag_indices_from(inside)] += (noise / slope) ** 2
     return Residual(landscape=landscape, prior=prior, offset=offset, slope=slope, noise=noise,
                     columns=columns, seen=seen, factor=cho_factor(inside, lower=True),
-                    across=across)
+                    across=across, interaction=interaction)
 
 
-def columns_of(landscape: Landscape, choices: Integers) -> Floats:
+def weight_of(landscape: Landscape, choices: Integers, logs: Floats) -> float:
+    """How often interactions count: as the line through measured losses fits best, of few all."""
+    if landscape.factor is None:
+        return 0.0
+    if len(logs) < _FEWEST:
+        return 1.0
+    left = []
+    for weight in _WEIGHTS:
+        base = np.log(np.maximum(landscape.additive(choices, weight), _TINY))
+        offset, slope = line(base, logs)
+        left.append(float(np.square(logs - offset - slope * base).sum()))
+    return _WEIGHTS[int(np.argmin(left))]
+
+
+def columns_of(landscape: Landscape, choices: Integers, interaction: float = 0.0) -> Floats:
     """For each choice the part of its total that each scheme makes [N, groups, schemes].
 
     To first order, log(sum s (1 + w)) - log(sum s) is the sum of these times w.
@@ -108,7 +130,7 @@ def columns_of(landscape: Landscape, choices: Integers) -> Floats:
     groups, schemes = landscape.scores.shape
     found = np.zeros((len(choices), groups, schemes))
     rows, own = np.arange(len(choices))[:, None], np.arange(groups)
-    base = np.maximum(landscape.additive(choices), _TINY)
+    base = np.maximum(landscape.additive(choices, interaction), _TINY)
     found[rows, own, choices] = landscape.scores[own, choices] / base[:, None]
     return found
 

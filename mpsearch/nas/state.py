@@ -17,9 +17,11 @@ class State:
     """*choices* [N, groups] that were measured, their *losses*, and all that are *taken*.
 
     *rng* is one of this trial alone: the same trial in the same state proposes the same choice.
+    *landscape* has this trial's limits, which a front draws anew; *whole* has those of the search.
     """
 
     landscape: Landscape
+    whole: Landscape
     choices: Integers
     losses: Floats
     taken: frozenset[Choice]
