@@ -10,7 +10,6 @@ from mpsearch import plugins
 from mpsearch.allocation.front import front
 from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
-from mpsearch.nas.hypervolume import nondominated
 from mpsearch.nas.record import records
 from mpsearch.steps.allocate import allocate
 from mpsearch.steps.choice import totals_of
@@ -87,19 +86,19 @@ def improving(points):
 
 
 def front_alone(subject, seed):
-    """The integer program's front with as many points as a method has evaluations, by mark."""
+    """The integer program's front at as many points, evenly in size, as there are evaluations."""
     del seed  # it draws nothing
     problem = allocated(subject, "8.0bpw").problem
+    limits = np.linspace(problem.floor(0), problem.ceiling(0), MARKS[-1]).tolist()
+    exact = front(problem.limited(0, problem.ceiling(0)), 0, limits,
+                  plugins.load("allocator", "ilp")())
+    points = [(subject.bits(each.choice), subject.evaluations(each.choice).loss, each.choice)
+              for each in exact]
     found = {}
     for count in MARKS:
-        limits = np.linspace(problem.floor(0), problem.ceiling(0), count).tolist()
-        exact = front(problem.limited(0, problem.ceiling(0)), 0, limits,
-                      plugins.load("allocator", "ilp")())
-        points = [(subject.bits(each.choice), subject.evaluations(each.choice).loss, each.choice)
-                  for each in exact]
-        best = nondominated([each[:2] for each in points])
-        found[str(count)] = [[len(points), round(points[i][0], 6), float(f"{points[i][1]:.6g}"),
-                              list(points[i][2])] for i in best]
+        places = np.unique(np.linspace(0, len(points) - 1, min(count, len(points))).round())
+        own = [points[int(place)] for place in places]
+        found[str(count)] = [[len(own), *each[1:]] for each in improving(own)]
     return {"trials": len(points), "by_mark": found}
 
 

@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
+from functools import cache
 from pathlib import Path
 
 from evaluations import Evaluations
 from runs import ALONE, ESTIMATOR, METHODS, Subject, one
 
 from mpsearch.core.io import to_data, write
-from mpsearch.steps.choice import runnable
+from mpsearch.nas.hypervolume import nondominated
 from mpsearch.steps.compare import compare
 from mpsearch.steps.measure import measure
-from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.progress import bar
 from mpsearch.steps.session import open_session
 from mpsearch.steps.trials import TrialRunner, search_data
@@ -60,6 +61,7 @@ def main():
     document |= {name: getattr(args, name) for name in (
         "calibration_samples", "search_samples", "evaluation_samples")}
     document["search_samples"] = subject.samples
+    document["reference"] = reference_of(subject)
     for kind, seed, method in wanted(args):
         key = f"{kind} | {method} | {seed}"
         if key not in document["runs"]:
@@ -70,8 +72,15 @@ def main():
             print(f"{key}: {time.process_time() - began:.0f} CPU s, "
                   f"{document['runs'][key]['ran']} measured anew", flush=True)
     if args.held_out:
-        judged(subject, document)
+        judged(document, held_out(args, subject.session, subject.measured))
         write(path, dumps(document))
+
+
+def reference_of(subject):
+    """Beyond all that counts: the widest choice's bits per weight, the narrowest one's log10 KL."""
+    sizes = [len(group.schemes) for group in subject.measured.record.space.groups]
+    return [subject.bits(tuple(size - 1 for size in sizes)),
+            math.log10(subject.evaluations((0,) * len(sizes)).loss)]
 
 
 def wanted(args):
@@ -92,6 +101,8 @@ def subject_of(args):
     measured = measure(session, [ESTIMATOR], bar)
     batches = search_data(session, args.search_samples).batches
     kept = kept_of(args, session, batches)
+    weights = session.captured.fake.weights
+    weights.fake_as_stored = cache(weights.fake_as_stored)  # tens of thousands of runs need them
     return Subject(session=session, measured=measured, samples=batches.samples,
                    evaluations=Evaluations(TrialRunner(session, measured, batches), kept))
 
@@ -101,22 +112,34 @@ def kept_of(args, session, batches):
     return Path(args.workspace) / "search" / f"{session.key}-{batches.digest}.txt"
 
 
-def judged(subject, document):
-    """Held-out losses of what the runs within budgets chose, beside the integer program's."""
-    for kind in sorted({key.split(" | ")[0] for key in document["runs"]} - {"front"}):
-        own = {key: run for key, run in document["runs"].items() if key.startswith(f"{kind} | ")}
-        base = next((run for key, run in own.items() if f"| {ALONE} |" in key), None)
-        marks = [mark for run in own.values() for mark in run["by_mark"].values()]
-        choices = {str(mark["choice"]): mark["choice"] for mark in marks}
-        found = measure_policies(subject.session, {
-            label: runnable(subject.measured, choice) for label, choice in choices.items()}, bar)
-        for mark in marks:
-            own = found[str(mark["choice"])]
-            mark["held_out"] = own.evaluation.kl
-            mark["top1"] = own.evaluation.top1
+def held_out(args, session, measured):
+    """What tells how good a choice is on the held-out samples, kept in a file as well."""
+    batches = session.evaluation
+    return Evaluations(TrialRunner(session, measured, batches), kept_of(args, session, batches))
+
+
+def judged(document, measure_held_out):
+    """Held-out losses of what the runs chose: within budgets beside the integer program's."""
+    for key, run in document["runs"].items():
+        kind = key.split(" | ")[0]
+        if kind == "front":
+            judge_front(run, measure_held_out)
+            continue
+        base = document["runs"].get(f"{kind} | {ALONE} | 0")
+        for mark in run["by_mark"].values():
+            own = measure_held_out(mark["choice"])
+            mark["held_out"] = own.loss
             if base is not None:
-                ours = found[str(base["by_mark"]["300"]["choice"])]
-                mark["against_ilp"] = to_data(compare(own.kl, ours.kl))
+                ours = measure_held_out(base["by_mark"]["300"]["choice"])
+                mark["against_ilp"] = to_data(compare(own.samples, ours.samples))
+
+
+def judge_front(run, measure_held_out):
+    """[bits per weight, held-out loss] of what nothing beats on the search samples at the end."""
+    points = run["by_mark"]["300"] if "by_mark" in run else run["points"]
+    best = nondominated([(bits, loss) for _, bits, loss, _ in points])
+    run["held_out"] = [[points[i][1], float(f"{measure_held_out(points[i][3]).loss:.6g}")]
+                       for i in best]
 
 
 def dumps(document):
