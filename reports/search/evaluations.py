@@ -21,10 +21,11 @@ class Evaluations:
         self._known = {}
         self.measured = 0
         if self._path.exists():
-            for line in self._path.read_text().splitlines(keepends=True):
-                if line.endswith("\n"):  # the last one may have been cut short
-                    choice, losses = line.split()
-                    self._known[choice] = losses
+            text = self._path.read_text()
+            whole = text[:text.rfind("\n") + 1]  # the last line may have been cut short
+            if whole != text:
+                self._path.write_text(whole)
+            self._known = dict(line.split() for line in whole.splitlines())
 
     def __call__(self, choice, go_on=None):
         """As `mpsearch.nas.task.Measure` says; nothing is raced, so *go_on* is not asked."""
