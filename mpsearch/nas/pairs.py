@@ -1,8 +1,8 @@
 """Unknown interactions of all pairs of groups, as a Gaussian prior sees them.
 
 Two groups with losses p and q add r * sqrt(p q) together, with one Gaussian unknown r for each
-pair. The prior's covariance of what two choices lose by that is a polynomial of degree 2, so that all
-pairs cost no more than their groups (Rasmussen and Williams, Gaussian Processes for Machine
+pair. The prior's covariance of what two choices lose by that is a polynomial of degree 2, so that
+all pairs cost no more than their groups (Rasmussen and Williams, Gaussian Processes for Machine
 Learning, 2006, section 4.2.2).
 """
 
