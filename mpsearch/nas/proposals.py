@@ -11,11 +11,18 @@ from optuna.trial import Trial
 from mpsearch.core.errors import Infeasible
 from mpsearch.nas.landscape import Choice, Floats
 from mpsearch.nas.moves import around, fresh, improvement
+from mpsearch.nas.pairs import linear
 from mpsearch.nas.predictors import GaussianProcess, Predictor, Ridge, Table, errors
 from mpsearch.nas.state import State
 
 _FEWEST = 3
 """Measurements that a fit of the scores needs."""
+_MANY = 100
+"""Measurements beyond which a process over features is slow, and was no better than the table."""
+_JUDGES = 60
+"""So many of the last measurements decide between predictors."""
+_ROUNDS = 3
+"""Of allocation around the last answer."""
 
 
 class Proposal(Protocol):
@@ -35,8 +42,7 @@ class Refit:
         del trial
         if len(state.choices) < _FEWEST:
             return None
-        residual = state.residual
-        return _new(state, residual.corrected(residual.mean), interaction=residual.interaction)
+        return _allocated(state, state.residual.mean, state.residual.mean_pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +60,7 @@ class Thompson:
         if len(state.choices) < _FEWEST:
             return None
         for _ in range(self.draws):
-            residual = state.residual
-            found = _new(state, residual.corrected(residual.drawn(state.rng)),
-                         interaction=residual.interaction)
+            found = _allocated(state, *state.residual.drawn(state.rng))
             if found is not None:
                 return found
         return None
@@ -155,20 +159,45 @@ def shrunk(state: State, correction: float) -> Floats:
     return state.residual.corrected(correction * state.residual.mean)
 
 
+def _allocated(state: State, w: Floats, pairs: Floats) -> Choice | None:
+    """The best choice by corrected scores *w* and what *pairs* add, of those nobody took.
+
+    What pairs add is put into the scores as it is around the last answer, the best measured choice
+    at first: an iterated linearisation through the exact allocator.
+    """
+    scores, known = state.residual.corrected(w), state.residual.interaction
+    at, new = state.incumbent, None
+    for _ in range(_ROUNDS if pairs.any() else 1):
+        beside = linear(state.landscape, pairs, np.array(at)) if at else 0.0
+        found = _placed(state, scores + beside, interaction=known)
+        if found is not None and found not in state.taken:
+            new = found
+        if found in {at, None}:
+            break
+        at = found
+    return new
+
+
 def _best_predictor(state: State) -> Predictor:
-    known: dict[str, Predictor] = {"table": Table(), "ridge": Ridge(),
-                                   "gaussian_process": GaussianProcess()}
+    known: dict[str, Predictor] = {"table": Table(), "ridge": Ridge()}
+    if len(state.choices) <= _MANY:
+        known["gaussian_process"] = GaussianProcess()
     if len(state.choices) < 4 * _FEWEST:
         return known["table"]
-    found = errors(known, state.landscape, state.choices, state.logs)
+    found = errors(known, state.landscape, state.choices[-_JUDGES:], state.logs[-_JUDGES:])
     return known[min(found, key=lambda name: found[name])]
 
 
 def _new(state: State, scores: Floats, *, interaction: float = 0.0,
          kappa: float = 0.0) -> Choice | None:
     """What the allocator makes of *scores*, unless it was taken."""
+    choice = _placed(state, scores, interaction=interaction, kappa=kappa)
+    return None if choice in state.taken else choice
+
+
+def _placed(state: State, scores: Floats, *, interaction: float = 0.0,
+            kappa: float = 0.0) -> Choice | None:
     try:
-        choice = state.landscape.placed(scores, interaction=interaction, kappa=kappa)
+        return state.landscape.placed(scores, interaction=interaction, kappa=kappa)
     except Infeasible:
         return None
-    return None if choice in state.taken else choice

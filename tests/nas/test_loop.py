@@ -158,7 +158,7 @@ def test_baselines_with_a_budget_repeat_and_keep_to_it(net, task_of, sampler, or
 
 
 def test_several_objectives_give_a_front(net, task_of):
-    study = run(task_of(net, objectives=("loss", "size")), 16, rungs=None)
+    study = run(task_of(net, objectives=("loss", "size")), 24, rungs=None)
     found = records(study.trials)
     assert all(len(each.values) == 2 for each in found)
     sizes = {each.values[1] for each in found}
