@@ -84,12 +84,10 @@ def reference_of(subject):
 
 
 def wanted(args):
-    """Runs by kind and seed; what draws nothing has one seed."""
-    for kind in args.kinds:
-        for seed in args.seeds:
-            for method in args.methods:
-                if method != ALONE or seed == args.seeds[0]:
-                    yield kind, seed, method
+    """Runs by kind, seed and method; what draws nothing runs once, as seed 0."""
+    return list(dict.fromkeys((kind, 0 if method == ALONE else seed, method)
+                              for kind in args.kinds for seed in args.seeds
+                              for method in args.methods))
 
 
 def subject_of(args):
