@@ -31,7 +31,7 @@ def main():
     lines = []
     for name, document in found.items():
         lines += [f"\n## {TITLES[name]}\n", about(document), *fronts(name, document),
-                  *beaten(name, document), *budgets(document)]
+                  *beaten(name, document), *held_out(document), *budgets(document)]
     write(HERE / "tables.md", ("\n".join(lines).strip() + "\n").encode())
     print("\n".join(lines))
     shares = {name: shares_of(name, document) for name, document in found.items()}
@@ -129,6 +129,28 @@ def beaten(name, document):
         apart = [100 * (a - b) for a, b in zip(own, theirs, strict=False)]
         yield (f"| {method} | {sum(each > 0 for each in apart)} of {len(apart)} | "
                f"{interval(apart)} |")
+
+
+def held_out(document):
+    """Hypervolumes of final fronts by their losses on held-out samples."""
+    runs = {method: {seed: run for seed, run in own.items() if "held_out" in run}
+            for method, own in runs_of(document, "front").items()}
+    runs = {method: own for method, own in runs.items() if own}
+    if not runs:
+        return
+    points = {method: {seed: [(bits, math.log10(max(loss, 1e-12))) for bits, loss in
+                              run["held_out"]] for seed, run in own.items()}
+              for method, own in runs.items()}
+    reference = tuple(document["reference"])
+    whole = hypervolume(lowest([point for own in points.values() for each in own.values()
+                                for point in each]), reference)
+    yield ("\nThe fronts after 300 evaluations by their held-out losses: hypervolume, % of that of "
+           "all of them together.\n")
+    yield "| method | seeds | held-out hypervolume |"
+    yield "|---|---:|---:|"
+    for method, own in points.items():
+        shares = [100 * hypervolume(lowest(each), reference) / whole for each in own.values()]
+        yield f"| {method} | {len(shares)} | {cell(shares, 2)} |"
 
 
 def interval(values):

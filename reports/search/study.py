@@ -72,7 +72,7 @@ def main():
             print(f"{key}: {time.process_time() - began:.0f} CPU s, "
                   f"{document['runs'][key]['ran']} measured anew", flush=True)
     if args.held_out:
-        judged(document, held_out(args, subject.session, subject.measured))
+        judged(args, document, held_out(args, subject.session, subject.measured))
         write(path, dumps(document))
 
 
@@ -116,10 +116,10 @@ def held_out(args, session, measured):
     return Evaluations(TrialRunner(session, measured, batches), kept_of(args, session, batches))
 
 
-def judged(document, measure_held_out):
-    """Held-out losses of what the runs chose: within budgets beside the integer program's."""
-    for key, run in document["runs"].items():
-        kind = key.split(" | ")[0]
+def judged(args, document, measure_held_out):
+    """Held-out losses of what the wanted runs chose: within budgets beside the program's."""
+    for kind, seed, method in wanted(args):
+        run = document["runs"][f"{kind} | {method} | {seed}"]
         if kind == "front":
             judge_front(run, measure_held_out)
             continue
