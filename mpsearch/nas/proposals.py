@@ -83,7 +83,7 @@ class Improvement:
         if not len(near):
             return None
         mean, deviation = _best_predictor(state)(
-            state.landscape, state.choices, state.logs).predict(near)
+            state.landscape, *state.telling).predict(near)
         inside = state.landscape.within(state.choices)
         gains = improvement(mean, deviation, float(state.logs[inside].min()))
         return tuple(near[int(np.argmax(gains))].tolist())
@@ -180,11 +180,12 @@ def _allocated(state: State, w: Floats, pairs: Floats) -> Choice | None:
 
 def _best_predictor(state: State) -> Predictor:
     known: dict[str, Predictor] = {"table": Table(), "ridge": Ridge()}
-    if len(state.choices) <= _MANY:
+    choices, logs = state.telling
+    if len(choices) <= _MANY:
         known["gaussian_process"] = GaussianProcess()
-    if len(state.choices) < 4 * _FEWEST:
+    if len(choices) < 4 * _FEWEST:
         return known["table"]
-    found = errors(known, state.landscape, state.choices[-_JUDGES:], state.logs[-_JUDGES:])
+    found = errors(known, state.landscape, choices[-_JUDGES:], logs[-_JUDGES:])
     return known[min(found, key=lambda name: found[name])]
 
 

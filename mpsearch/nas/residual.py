@@ -37,6 +37,8 @@ _FEWEST = 8
 _ROUNDS = 2
 _LEAST = 0.1
 """A score never shrinks below this part of itself."""
+_LEAST_TOTAL = 0.5
+"""Nor does a total: beyond that, a line says nothing."""
 _TINY = 1e-300
 
 
@@ -97,7 +99,7 @@ class Residual:
         roots = pairs.roots(self.landscape, choices, self.interaction)
         moved = base * (1 + pairs.seen(self.mean_pairs, roots)) + totals(
             self.landscape.scores * self.mean, choices)
-        total = np.maximum(np.maximum(moved, _LEAST * base), _TINY)
+        total = np.maximum(np.maximum(moved, _LEAST_TOTAL * base), _TINY)
         columns = columns_of(self.landscape, choices, self.interaction)
         own = self.prior.times(columns)
         across = np.einsum("ngs,mgs->nm", columns, self.across) + (
