@@ -14,7 +14,7 @@ from runs import ALONE, MARKS, METHODS
 
 from mpsearch.core.io import write
 from mpsearch.nas.hypervolume import hypervolume
-from mpsearch.report.style import BLUE, GREEN, GREY, INK, ORANGE, draw_figure
+from mpsearch.report.style import BLUE, GREEN, GREY, INK, ORANGE, decimal, draw_figure
 
 HERE = Path(__file__).parent
 TITLES = {"blocks": "digits, one width a block", "digits": "digits, every layer",
@@ -24,6 +24,7 @@ LOOKS = {"loop": (BLUE, "-", 2.2), "swaps": (GREEN, "-", 1.4), "linas": (ORANGE,
          "tpe cold": ("#CC79A7", ":", 1.4), "nsga2 cold": ("#E69F00", ":", 1.4),
          "random": (GREY, ":", 1.4), ALONE: (INK, "--", 1.4)}
 ORDER = [ALONE, *METHODS]
+TICKS = [digit * 10.0**power for power in range(-3, 2) for digit in (1, 2, 5)]
 
 
 def main():
@@ -31,7 +32,7 @@ def main():
     lines = []
     for name, document in found.items():
         lines += [f"\n## {TITLES[name]}\n", about(document), *fronts(name, document),
-                  *beaten(name, document), *held_out(document), *budgets(document)]
+                  *beaten(name, document), *held_out(document), *budgets(name, document)]
     write(HERE / "tables.md", ("\n".join(lines).strip() + "\n").encode())
     print("\n".join(lines))
     shares = {name: shares_of(name, document) for name, document in found.items()}
@@ -114,21 +115,23 @@ def cell(values, digits):
 
 def beaten(name, document):
     """In how many of its seeds the loop is above each other method's best and mean."""
-    shares = shares_of(name, document)
-    loop = shares.pop("loop", None)
+    shares, runs = shares_of(name, document), runs_of(document, "front")
+    at_end = {method: dict(zip(sorted(runs[method]), by_mark["300"], strict=True))
+              for method, by_mark in shares.items()}
+    loop = at_end.pop("loop", None)
     if not loop:
         return
     yield ("\nThe loop at 300 evaluations against each method, paired by seed (difference in % of "
            "the whole, 95 % interval of Student's t over the seeds):\n")
     yield "| against | seeds in which the loop is above | difference |"
     yield "|---|---:|---|"
-    for method, by_mark in shares.items():
-        own, theirs = loop["300"], by_mark["300"]
-        if len(theirs) == 1:
-            theirs = theirs * len(own)
-        apart = [100 * (a - b) for a, b in zip(own, theirs, strict=False)]
-        yield (f"| {method} | {sum(each > 0 for each in apart)} of {len(apart)} | "
-               f"{interval(apart)} |")
+    for method, theirs in at_end.items():
+        if method == ALONE:
+            theirs = dict.fromkeys(loop, theirs[0])
+        apart = [100 * (loop[seed] - theirs[seed]) for seed in loop if seed in theirs]
+        if apart:
+            yield (f"| {method} | {sum(each > 0 for each in apart)} of {len(apart)} | "
+                   f"{interval(apart)} |")
 
 
 def held_out(document):
@@ -164,48 +167,69 @@ def interval(values):
 
 
 def ratios_of(document):
-    """KL of what was chosen over the integer program's, by budget, method, mark: search, held."""
+    """KL of what was chosen over the integer program's, by table, method, mark: search, held."""
     found = {}
-    for budget in budgets_in(document):
-        runs = runs_of(document, budget)
-        if ALONE not in runs:
-            continue
-        base = next(iter(runs[ALONE].values()))["by_mark"]["300"]
+    for title, budget, runs in choosing(document):
+        base = base_of(document, budget)
         for method, own in runs.items():
-            for mark in MARKS:
-                rows = [run["by_mark"].get(str(mark)) for _, run in sorted(own.items())]
-                rows = [row for row in rows if row]
-                if rows:
-                    found.setdefault(budget, {}).setdefault(method, {})[str(mark)] = {
+            for mark in map(str, MARKS):
+                rows = [run[mark] for _, run in sorted(own.items()) if mark in run]
+                if rows and method != ALONE:
+                    found.setdefault(title, {}).setdefault(method, {})[mark] = {
                         "search": [row["loss"] / base["loss"] for row in rows],
                         "held_out": [row["held_out"] / base["held_out"] for row in rows
                                      if "held_out" in row and "held_out" in base]}
     return found
 
 
-def budgets_in(document):
-    return sorted({key.split(" | ")[0] for key in document["runs"]} - {"front"})
+def choosing(document):
+    """Tables of choices within a budget: a title, the budget, and by method, seed, mark a choice.
+
+    A budget was searched for, or what a front's run found within it is taken.
+    """
+    for budget in ("3.0bpw", "4.0bpw"):
+        if base_of(document, budget) is None:
+            continue
+        searched = {method: {seed: run["by_mark"] for seed, run in own.items()}
+                    for method, own in runs_of(document, budget).items()}
+        if len(searched) > 1:
+            yield f"searched within {budget}", budget, searched
+        taken = {method: {seed: run["within"][budget] for seed, run in own.items()
+                          if budget in run.get("within", {})}
+                 for method, own in runs_of(document, "front").items() if method != ALONE}
+        if any(taken.values()):
+            yield f"within {budget}, of fronts", budget, taken
 
 
-def budgets(document):
+def base_of(document, budget):
+    """What the integer program chose within *budget*."""
+    run = document["runs"].get(f"{budget} | {ALONE} | 0")
+    return run and run["by_mark"]["300"]
+
+
+def budgets(name, document):
     ratios = ratios_of(document)
-    for budget, methods in ratios.items():
-        runs = runs_of(document, budget)
-        base = next(iter(runs[ALONE].values()))["by_mark"]["300"]
+    truth = HERE / f"truth_{name}.json"
+    known = json.loads(truth.read_text())["points"] if truth.exists() else []
+    for title, budget, runs in choosing(document):
+        base = base_of(document, budget)
         held = f"{base['held_out']:.4g}" if "held_out" in base else "not measured"
-        yield (f"\nWithin {budget}: KL of the choice over the integer program's, geometric mean of "
-               f"the seeds (least to most). The program's own is {base['loss']:.4g} on the search "
-               f"samples and {held} on the held-out ones.\n")
+        yield (f"\nBest choices {title}: KL over the integer program's, geometric mean of the "
+               f"seeds (least to most). The program's own is {base['loss']:.4g} on the search "
+               f"samples and {held} on the held-out ones, where the last column is by a paired "
+               "bootstrap of each seed.\n")
+        if known:
+            least = min(loss for _, bits, loss, _ in known if bits <= float(budget[:-3]))
+            yield f"The true optimum is {least / base['loss']:.3f} of the program's on the former.\n"
         yield ("| method | seeds | " + " | ".join(f"search, {mark}" for mark in MARKS)
                + " | held-out, 50 | held-out, 300 | better / same / worse |")
         yield "|---|---:|" + "---:|" * (len(MARKS) + 2) + "---|"
-        for method, by_mark in methods.items():
-            if method != ALONE:
-                yield row_of(method, by_mark, runs[method])
+        for method, by_mark in ratios.get(title, {}).items():
+            yield row_of(method, by_mark, runs[method])
 
 
 def row_of(method, by_mark, runs):
-    verdicts = [verdict(run["by_mark"]["300"]) for run in runs.values() if "300" in run["by_mark"]]
+    verdicts = [verdict(run["300"]) for run in runs.values() if "300" in run]
     cells = [ratio(by_mark.get(str(mark), {}).get("search")) for mark in MARKS]
     cells += [ratio(by_mark.get(mark, {}).get("held_out")) for mark in ("50", "300")]
     counts = " / ".join(str(verdicts.count(each)) for each in ("better", "same", "worse"))
@@ -229,6 +253,7 @@ def ratio(values):
 
 def fronts_drawn(shares):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     figure = Figure(figsize=(3.6 * len(shares) + 1.2, 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(shares)))
@@ -239,31 +264,39 @@ def fronts_drawn(shares):
             axes.plot(MARKS, middle, line, color=colour, linewidth=width, label=method,
                       marker="o", markersize=3)
         axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        axes.set_yticks([tick for tick in TICKS if low <= tick <= high], minor=False)
+        axes.yaxis.set_major_formatter(lambda value, _place: decimal(value))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_xticks(MARKS)
         axes.set_xlabel("measured evaluations")
         axes.set_title(TITLES[name], loc="left")
     panels[0].set_ylabel("hypervolume that is missing, %")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
+    handles = {label: handle for axes in panels for handle, label in
+               zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = {label: handles[label] for label in ORDER if label in handles}
+    figure.legend(handles.values(), handles, loc="outside right center")
     return figure
 
 
 def budgets_drawn(ratios):
     from matplotlib.figure import Figure
 
-    pairs = [(name, budget) for name, own in ratios.items() for budget in own]
+    pairs = [(name, title) for name, own in ratios.items() for title in own]
     figure = Figure(figsize=(2.9 * len(pairs) + 1.2, 3.6), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(pairs), sharey=True))
-    for axes, (name, budget) in zip(panels, pairs, strict=True):
-        methods = {method: own for method, own in ratios[name][budget].items() if method != ALONE}
-        for place, (method, by_mark) in enumerate(methods.items()):
-            own = by_mark.get("300", {})
+    order = [method for method in METHODS if any(method in ratios[name][title]
+                                                 for name, title in pairs)]
+    for axes, (name, title) in zip(panels, pairs, strict=True):
+        for place, method in enumerate(order):
+            own = ratios[name][title].get(method, {}).get("300", {})
             for key, marker, shift in (("search", "o", -0.12), ("held_out", "D", 0.12)):
                 axes.plot(own.get(key, []), [place + shift] * len(own.get(key, [])), marker,
                           color=LOOKS[method][0], markersize=3.5,
                           fillstyle="full" if key == "held_out" else "none")
         axes.axvline(1.0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(methods)), list(methods))
-        axes.set_title(f"{TITLES[name]}\n{budget}", loc="left")
+        axes.set_yticks(range(len(order)), order)
+        axes.set_title(f"{TITLES[name]}\n{title}", loc="left")
         axes.set_xlabel("KL over the integer program's")
     panels[0].invert_yaxis()
     return figure

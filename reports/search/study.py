@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from evaluations import Evaluations
-from runs import ALONE, ESTIMATOR, METHODS, Subject, one
+from runs import ALONE, ESTIMATOR, MARKS, METHODS, Subject, one
 
 from mpsearch.core.io import to_data, write
 from mpsearch.nas.hypervolume import nondominated
@@ -49,6 +49,8 @@ def arguments():
     parser.add_argument("--kinds", nargs="+", default=list(KINDS))
     parser.add_argument("--no-held-out", dest="held_out", action="store_false",
                         help="leave held-out samples to a later call")
+    parser.add_argument("--held-out-fronts", action="store_true",
+                        help="measure whole fronts on held-out samples too")
     parser.add_argument("--workspace", default=".mpsearch")
     return parser.parse_args()
 
@@ -117,19 +119,42 @@ def held_out(args, session, measured):
 
 
 def judged(args, document, measure_held_out):
-    """Held-out losses of what the wanted runs chose: within budgets beside the program's."""
+    """Held-out losses of what the wanted runs chose, beside the integer program's choices."""
+    runs = document["runs"]
+    bases = {kind: runs[f"{kind} | {ALONE} | 0"]["by_mark"]["300"] for kind in KINDS[1:]
+             if f"{kind} | {ALONE} | 0" in runs}
     for kind, seed, method in wanted(args):
-        run = document["runs"][f"{kind} | {method} | {seed}"]
-        if kind == "front":
+        run = runs[f"{kind} | {method} | {seed}"]
+        found = put_within(run, bases) if kind == "front" else {kind: run["by_mark"]}
+        for budget, marks in found.items():
+            for mark in ("50", "300"):
+                if mark in marks:
+                    judge(marks[mark], bases.get(budget), measure_held_out)
+        if kind == "front" and args.held_out_fronts:
             judge_front(run, measure_held_out)
-            continue
-        base = document["runs"].get(f"{kind} | {ALONE} | 0")
-        for mark in run["by_mark"].values():
-            own = measure_held_out(mark["choice"])
-            mark["held_out"] = own.loss
-            if base is not None:
-                ours = measure_held_out(base["by_mark"]["300"]["choice"])
-                mark["against_ilp"] = to_data(compare(own.samples, ours.samples))
+
+
+def put_within(run, budgets):
+    """Note the best choices within *budgets* that a front's run had found by each mark."""
+    run.setdefault("within", {})
+    for budget in budgets:
+        limit, own = float(budget.removesuffix("bpw")), run["within"].setdefault(budget, {})
+        for mark in map(str, MARKS):
+            points = (run["by_mark"][mark] if "by_mark" in run else
+                      [point for point in run["points"] if point[0] <= int(mark)])
+            inside = [point for point in points if point[1] <= limit]
+            if inside and mark not in own:
+                _, _, loss, choice = min(inside, key=lambda point: point[2])
+                own[mark] = {"loss": loss, "choice": choice}
+    return run["within"]
+
+
+def judge(mark, base, measure_held_out):
+    found = measure_held_out(mark["choice"])
+    mark["held_out"] = found.loss
+    if base is not None:
+        ours = measure_held_out(base["choice"])
+        mark["against_ilp"] = to_data(compare(found.samples, ours.samples))
 
 
 def judge_front(run, measure_held_out):
