@@ -98,8 +98,10 @@ def any_conv2d(a: Activation | Numbers, filters: PackedFilters | Sequence[Strand
     scales = filters[0].planes[0].scales() if scale is None else scale.view(-1, 1)
     total: Tensor | None = None
     for number, own in enumerate(scales.unbind(1)):
-        part = partial(conv2d_sums, number=number if scale is None else None, **window)
-        scaled = _summed(left.strands, filters, part) * own.double().view(-1, 1, 1)
+        def multiply(plane: Activation, digit: PackedFilters, number: int = number) -> Tensor:
+            return conv2d_sums(plane, digit, number=number if scale is None else None, **window)
+
+        scaled = _summed(left.strands, filters, multiply) * own.double().view(-1, 1, 1)
         total = scaled if total is None else total + scaled
     assert total is not None  # noqa: S101 - there is a scale
     out = (total * left.scale.double()).float()
@@ -115,12 +117,14 @@ def _of_groups(left: Numbers, right: WholeWeight) -> Tensor:
     for number, scale in enumerate(first.scales().double().unbind(1)):
         own = [Strand(unit, tuple(part.of_group(number) for part in parts))
                for unit, parts in strands]
-        run = first.run(number)
-        sums = _summed(left.strands, own, lambda plane, part, run=run: linear_sums(
-            plane._replace(codes=plane.codes[..., run]), part))
+        sums = _summed(left.strands, own, partial(_of_run, first.run(number)))
         total = sums * scale if total is None else total + sums * scale
     assert total is not None  # noqa: S101 - there is a group
     return total
+
+
+def _of_run(run: slice, plane: Activation, part: PackedWeight) -> Tensor:
+    return linear_sums(plane._replace(codes=plane.codes[..., run]), part)
 
 
 def _summed(left: Sequence[Strand], right: Sequence[Strand],
