@@ -19,7 +19,7 @@ from mpsearch.steps.policy import make_policy
 from mpsearch.steps.search import Searched, search
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.units import units_of
+from mpsearch.steps.units import landscape_of
 
 BEST = "search"
 
@@ -82,11 +82,8 @@ def policy_of(session: Session, searched: Searched, judged: Judged | None) -> Po
 
 def report_of(session: Session, searched: Searched) -> SearchReport:
     """Everything that tables and the picture show."""
-    from mpsearch.nas.landscape import Landscape
-
     allocation, against = searched.allocation, searched.against
-    landscape = Landscape(problem=allocation.problem, allocate=lambda _: allocation.selection,
-                          units=units_of(allocation.measured.record.space))
+    landscape = landscape_of(allocation.problem, allocation.measured.record.space)
     choices, losses = arrays(searched.records)
     return SearchReport(
         model=session.request.model, seed=session.request.seed, sampler=searched.plan.sampler,

@@ -8,9 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mpsearch import plugins
 from mpsearch.core.errors import BadInput
-from mpsearch.nas.landscape import Landscape
 from mpsearch.nas.loop import LOOP, Worker
 from mpsearch.nas.race import Race, Rungs, best_of
 from mpsearch.nas.raw import RAW
@@ -26,7 +24,7 @@ from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.search_plan import LOOP_NAME, SearchPlan
 from mpsearch.steps.session import Session
 from mpsearch.steps.trials import SearchData, TrialRunner, search_data
-from mpsearch.steps.units import units_of
+from mpsearch.steps.units import landscape_of
 from mpsearch.workspace import digest
 
 ALLOCATED = "allocated"
@@ -120,15 +118,13 @@ def task_of(session: Session, allocation: Allocation, data: SearchData, plan: Se
     """What is searched: the allocation's problem, measured on *data*."""
     measured = allocation.measured
     problem = allocation.problem
-    landscape = Landscape(problem=problem, units=units_of(measured.record.space),
-                          allocate=plugins.load("allocator", "ilp")())
     uniform = uniform_choices(measured.record.space)
     starts = [(ALLOCATED, allocation.selection.choice)] if plan.warm else []
     starts += [(label, choice) for label, choice in uniform.items()
                if problem.meets(choice) and choice != allocation.selection.choice]
     run = TrialRunner(session, measured, data.batches)
-    return Task(landscape=landscape, measure=run, costs={}, starts=tuple(starts),
-                seed=session.request.seed)
+    return Task(landscape=landscape_of(problem, measured.record.space), measure=run, costs={},
+                starts=tuple(starts), seed=session.request.seed)
 
 
 def identity_of(session: Session, allocation: Allocation, plan: SearchPlan,
