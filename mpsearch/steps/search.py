@@ -16,14 +16,15 @@ from mpsearch.nas.record import REASON, Record, records
 from mpsearch.nas.samplers import Seeded, maker
 from mpsearch.nas.storage import storage_of
 from mpsearch.nas.study import opened
-from mpsearch.nas.task import Task
+from mpsearch.nas.task import Measure, Task
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import totals_of, uniform_choices
 from mpsearch.steps.compare import Comparison, compare
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.search_plan import LOOP_NAME, SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.trials import SearchData, TrialRunner, search_data
+from mpsearch.steps.trial_data import SearchData, search_data
+from mpsearch.steps.trials import trial_runner
 from mpsearch.steps.units import landscape_of
 from mpsearch.workspace import digest
 
@@ -68,9 +69,11 @@ def search(session: Session, allocation: Allocation, plan: SearchPlan,
         BadInput: a storage or study that cannot be used, or no data.
     """
     data = search_data(session, plan.samples)
-    task = task_of(session, allocation, data, plan)
-    ran = run_study(session, task, plan, identity_of(session, allocation, plan, data),
-                    progress=progress, samples=data.batches.samples)
+    identity = identity_of(session, allocation, plan, data)
+    with trial_runner(session, allocation.measured, data) as run:
+        task = task_of(session, allocation, run, plan)
+        ran = run_study(session, task, plan, identity, progress=progress,
+                        samples=data.batches.samples)
     found = _found(ran.trials, allocation, plan, data)
     return replace(found, study=ran.name, storage=ran.storage, interrupted=ran.interrupted)
 
@@ -114,15 +117,14 @@ def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
                interrupted=interrupted)
 
 
-def task_of(session: Session, allocation: Allocation, data: SearchData, plan: SearchPlan) -> Task:
-    """What is searched: the allocation's problem, measured on *data*."""
+def task_of(session: Session, allocation: Allocation, run: Measure, plan: SearchPlan) -> Task:
+    """What is searched: the allocation's problem, measured by *run*."""
     measured = allocation.measured
     problem = allocation.problem
     uniform = uniform_choices(measured.record.space)
     starts = [(ALLOCATED, allocation.selection.choice)] if plan.warm else []
     starts += [(label, choice) for label, choice in uniform.items()
                if problem.meets(choice) and choice != allocation.selection.choice]
-    run = TrialRunner(session, measured, data.batches)
     return Task(landscape=landscape_of(problem, measured.record.space), measure=run, costs={},
                 starts=tuple(starts), seed=session.request.seed)
 

@@ -24,7 +24,8 @@ from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.search import run_study
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.trials import TrialRunner, search_data
+from mpsearch.steps.trial_data import search_data
+from mpsearch.steps.trials import trial_runner
 from mpsearch.steps.units import landscape_of
 from mpsearch.workspace import digest
 
@@ -61,16 +62,17 @@ def search_front(session: Session, measured: Measured, estimator: str,
     """
     asked = _asked(measured, estimator, objectives)
     data = search_data(session, plan.samples)
-    task = Task(
-        landscape=landscape_of(asked.problem, measured.record.space),
-        measure=TrialRunner(session, measured, data.batches), objectives=tuple(objectives),
-        costs={name: asked.cost(name) for name in asked.costs},
-        starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
     identity = digest({"study": session.key, "estimator": estimator, "front": list(objectives),
                        "losses": asked.losses.values, "limits": list(asked.problem.limits),
                        "data": data.batches.digest, "sampler": plan.sampler, "warm": plan.warm,
                        "seed": session.request.seed})
-    ran = run_study(session, task, plan, identity, progress=progress, samples=data.batches.samples)
+    with trial_runner(session, measured, data) as run:
+        task = Task(
+            landscape=landscape_of(asked.problem, measured.record.space), measure=run,
+            objectives=tuple(objectives), costs={name: asked.cost(name) for name in asked.costs},
+            starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
+        ran = run_study(session, task, plan, identity, progress=progress,
+                        samples=data.batches.samples)
     found = [each for each in records(ran.trials) if each.complete]
     if not found:
         raise BadInput("no trial of the search was measured to its end")
