@@ -17,9 +17,11 @@ from mpsearch.nas.samplers import Seeded, maker
 from mpsearch.nas.storage import storage_of
 from mpsearch.nas.study import opened
 from mpsearch.nas.task import Measure, Task
+from mpsearch.nas.winner import band
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import totals_of, uniform_choices
-from mpsearch.steps.compare import Comparison, compare
+from mpsearch.steps.compare import Comparison
+from mpsearch.steps.course import Course
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.search_plan import LOOP_NAME, SearchPlan
 from mpsearch.steps.session import Session
@@ -34,8 +36,9 @@ ALLOCATED = "allocated"
 class Searched:
     """What a search found: every trial, the *best* one, and the *start* it is compared with.
 
-    *against* is the paired difference of the two on the samples that decided; *allocation* the
-    integer program's, with the best choice in place of its own.
+    *against* is the paired difference of the two on the samples that decided, with an interval that
+    counts that the best one was picked out of so many *candidates*; *allocation* the integer
+    program's, with the best choice in place of its own.
     """
 
     plan: SearchPlan
@@ -43,6 +46,7 @@ class Searched:
     start: Record
     best: Record
     against: Comparison
+    candidates: int
     shared: bool
     samples: int
     allocation: Allocation
@@ -105,9 +109,9 @@ def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
         pruner=Race() if race else None)
     rungs = Rungs(first=session.request.batch_size, last=samples) if race else None
     interrupted = False
-    with progress(f"searching on {samples} samples", plan.trials) as step:
-        step(sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)))
-        worker = Worker(study=study, task=task, rungs=rungs, told=lambda _record: step(1),
+    trials = max(plan.trials, len(task.starts))
+    with progress(f"searching on {samples} samples", trials) as step:
+        worker = Worker(study=study, task=task, rungs=rungs, told=Course(study, task, step).told,
                         proposals=LOOP if plan.sampler == LOOP_NAME else RAW)
         try:
             worker.run()
@@ -156,9 +160,13 @@ def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPl
     selection = replace(allocation.selection, choice=best.choice,
                         objective=allocation.problem.objective(best.choice),
                         costs=allocation.problem.spent(best.choice), status="feasible")
+    apart = band(best.samples, start.samples, [
+        each.samples for each in inside
+        if each.samples and each.ticket not in {best.ticket, start.ticket}])
     return Searched(
-        plan=plan, records=tuple(found), best=best, start=start,
-        against=compare(best.samples, start.samples), shared=data.shared,
+        plan=plan, records=tuple(found), best=best, start=start, candidates=apart.trials,
+        against=Comparison(difference=apart.difference, low=apart.low, high=apart.high),
+        shared=data.shared,
         samples=data.batches.samples, failures=failures, allocation=replace(
             allocation, selection=selection,
             totals=totals_of(allocation.measured, best.choice, allocation.losses)))
