@@ -114,8 +114,8 @@ def test_the_note_has_the_best_within_the_budget_its_interval_and_the_time_left(
 
     course = Course(study, task, step, clock)
     clock.now = 60.0
-    for number in (2, 3):  # one of them another worker's
-        study.tell(number, 0.3)
+    for _ in range(2):  # one of them another worker's
+        study.tell(study.ask(), 0.3)
     course.told(None)
     assert steps == [2, 2]
     text = notes[1]
@@ -126,7 +126,7 @@ def test_the_note_has_the_best_within_the_budget_its_interval_and_the_time_left(
 
 def test_the_note_of_a_front_has_its_hypervolume():
     task = task_of("loss", "size")
-    study = study_of(task, [((1, 1), 1.0), ((4, 4), 0.01), ((2, 2), 0.1), ((3, 3), 0.5)])
+    study = study_of(task, [((1, 1), 1.0), ((4, 4), 0.01), ((2, 2), 0.1), ((5, 5), 2.0)])
     notes = []
     course = Course(study, task, lambda _count, note=None: notes.append(note and note()))
     course.told(None)
