@@ -23,18 +23,23 @@ _RECENT = 30
 
 
 class Pace:
-    """How fast work is done, as told now and then."""
+    """How fast work is done, as told now and then; what came before the first time does not count.
 
-    def __init__(self, done: int, clock: Callable[[], float] = time.monotonic) -> None:
+    Before a worker's first trial ends, a model is loaded and captured.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen = deque([(clock(), done)], maxlen=_RECENT)
+        self._seen: deque[tuple[float, int]] = deque(maxlen=_RECENT)
 
     def saw(self, done: int) -> None:
         """So much is *done* by now."""
         self._seen.append((self._clock(), done))
 
     def left(self, rest: int) -> float | None:
-        """Seconds that *rest* more will take; None where nothing was done yet."""
+        """Seconds that *rest* more will take; None where nobody knows yet."""
+        if not self._seen:
+            return None
         (since, before), (now, done) = self._seen[0], self._seen[-1]
         return rest * (now - since) / (done - before) if done > before else None
 
@@ -47,7 +52,7 @@ class Course:
         self._study, self._task, self._step = study, task, step
         self._interval: tuple[int, str] = (-1, "")
         self._done = self._finished(study.get_trials(deepcopy=False))
-        self._pace = Pace(self._done, clock)
+        self._pace = Pace(clock)
         step(self._done)
 
     def told(self, _record: Record) -> None:

@@ -13,8 +13,7 @@ from mpsearch.steps.batch_runs import Judged
 from mpsearch.steps.elsewhere import _MADE, Elsewhere, Recipe, _remote, several, until
 from mpsearch.steps.measure import Measured
 from mpsearch.steps.record import StudyRecord
-from mpsearch.steps.request import Request
-from mpsearch.steps.session import Session
+from mpsearch.steps.session import open_session
 from mpsearch.steps.trial_data import search_data
 from mpsearch.steps.trials import TrialRunner, trial_runner
 from mpsearch.workspace import Workspace
@@ -27,7 +26,8 @@ FEW = {"calibration_samples": 8, "evaluation_samples": 8, "batch_size": 8,
 
 def trials(folder, model=None, **options):
     """What a search within 4 bits wrote of its trials, with every sample."""
-    plan = mpsearch.SearchPlan(trials=9, samples=56, storage=f"journal:{folder}.log", study="s")
+    plan = mpsearch.SearchPlan(trials=8, samples=56, sampler="random", study="s",
+                               storage=f"journal:{folder}.log")
     found = mpsearch.search("4bpw", model, plan=plan, verify=False, workspace=str(folder), **FEW,
                             **options)
     assert not found.searched.failures
@@ -83,12 +83,12 @@ def test_what_runs_together_ends_where_trials_are_judged(jobs, ends):
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    """The embedded model's, with 16 samples in two batches."""
-    request = Request(calibration_samples=8, batch_size=8)
-    session = Session(request, Workspace(str(tmp_path / "w")))
-    mpsearch.measure(estimators=["weight_error"], workspace=str(tmp_path / "w"),
-                     calibration_samples=8, batch_size=8)
+def recipe(net, tmp_path):
+    """Of the small network, with 16 samples in two batches."""
+    model, data = net
+    options = {"data": data, "calibration_samples": 8, "batch_size": 8}
+    mpsearch.measure(model, estimators=["weight_error"], workspace=str(tmp_path), **options)
+    session = open_session(model, Workspace(str(tmp_path)), options)
     record = session.workspace.load("studies", session.key, StudyRecord)
     data = search_data(session, 16)
     yield session, Recipe(session=session, record=record, samples=16, digest=data.batches.digest)

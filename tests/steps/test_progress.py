@@ -70,7 +70,9 @@ def test_a_terminal_gets_the_note_behind_the_bar_once_a_second(clock):
 
 
 def test_the_pace_is_that_of_late(clock):
-    pace = Pace(100, clock)
+    pace = Pace(clock)
+    assert pace.left(10) is None
+    pace.saw(100)
     assert pace.left(10) is None
     for done in range(101, 161):
         clock.now += 10 if done <= 120 else 2
@@ -105,7 +107,7 @@ def task_of(*objectives):
 
 def test_the_note_has_the_best_within_the_budget_its_interval_and_the_time_left(clock):
     task, notes = task_of("loss"), []
-    study = study_of(task, [((4, 4), 0.2), ((9, 9), 0.1)], waiting=6)
+    study = study_of(task, [((4, 4), 0.2), ((9, 9), 0.1)], waiting=7)
     steps = []
 
     def step(count, note=None):
@@ -113,12 +115,14 @@ def test_the_note_has_the_best_within_the_budget_its_interval_and_the_time_left(
         notes.append(note and note())
 
     course = Course(study, task, step, clock)
-    clock.now = 60.0
-    for _ in range(2):  # one of them another worker's
-        study.tell(study.ask(), 0.3)
-    course.told(None)
-    assert steps == [2, 2]
-    text = notes[1]
+    for now, trials in ((500.0, 1), (560.0, 2)):  # one of them another worker's
+        clock.now = now
+        for _ in range(trials):
+            study.tell(study.ask(), 0.3)
+        course.told(None)
+    assert steps == [2, 1, 2]
+    assert "left" not in notes[1]
+    text = notes[2]
     assert text.startswith("best 0.2")
     assert "(95 % by bootstrap over samples: 0.19" in text
     assert text.endswith(", 2 min left")
