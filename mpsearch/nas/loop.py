@@ -135,7 +135,7 @@ class Worker:
         groups = len(self.task.landscape.sizes)
         rng = np.random.default_rng([self.task.seed, ticket])
         state = State(
-            landscape=self._landscape(rng), rng=rng, losses=losses,
+            landscape=self._landscape(rng), whole=self.task.landscape, rng=rng, losses=losses,
             choices=choices.reshape(-1, groups), taken=choices_of(trials))
         turn = self.proposals[ticket % len(self.proposals)]
         for name, propose in (turn, *_RESERVE):

@@ -13,13 +13,13 @@ from mpsearch.report.search import SearchReport, TrialPoint
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import runnable
 from mpsearch.steps.compare import Comparison, compare
+from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Measurement, measure_policies
 from mpsearch.steps.policy import make_policy
 from mpsearch.steps.search import Searched, search
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.units import landscape_of
 
 BEST = "search"
 
@@ -91,7 +91,8 @@ def policy_of(session: Session, searched: Searched, judged: Judged | None) -> Po
 def report_of(session: Session, searched: Searched) -> SearchReport:
     """Everything that tables and the picture show."""
     allocation, against = searched.allocation, searched.against
-    landscape = landscape_of(allocation.problem, allocation.measured.record.space)
+    landscape = landscape_of(allocation.problem, allocation.losses,
+                             allocation.measured.record.space)
     choices, losses = arrays(searched.records)
     return SearchReport(
         model=session.request.model, seed=session.request.seed, sampler=searched.plan.sampler,

@@ -9,11 +9,10 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from mpsearch.core.errors import BadInput
-from mpsearch.nas.loop import LOOP, Worker
+from mpsearch.nas.loop import Worker
 from mpsearch.nas.race import Race, Rungs, best_of
-from mpsearch.nas.raw import RAW
 from mpsearch.nas.record import REASON, Record, records
-from mpsearch.nas.samplers import Seeded, maker
+from mpsearch.nas.schedules import schedule, seeded
 from mpsearch.nas.storage import storage_of
 from mpsearch.nas.study import opened
 from mpsearch.nas.task import Measure, Task
@@ -22,20 +21,22 @@ from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import totals_of, uniform_choices
 from mpsearch.steps.compare import Comparison
 from mpsearch.steps.course import Course
+from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import ProgressBar
-from mpsearch.steps.search_plan import LOOP_NAME, SearchPlan
+from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
 from mpsearch.steps.trial_data import SearchData, search_data
 from mpsearch.steps.trials import trial_runner
-from mpsearch.steps.units import landscape_of
 from mpsearch.workspace import digest
 
-ALLOCATED = "allocated"
+ALLOCATED, UNIFORM = "allocated", "uniform "
+"""How the origins of trials begin that a search starts with."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
     """What a search found: every trial, the *best* one, and the *start* it is compared with.
 
+    That is the allocated choice; in a cold search the best uniform one.
     *against* is the paired difference of the two on the samples that decided, with an interval that
     counts that the best one was picked out of so many *candidates*; *allocation* the integer
     program's, with the best choice in place of its own.
@@ -59,7 +60,7 @@ class Searched:
     def begun(self) -> tuple[Record, ...]:
         """The trials that the search began with."""
         return tuple(each for each in self.records
-                     if each.origin == ALLOCATED or each.origin.startswith("uniform "))
+                     if each.origin == ALLOCATED or each.origin.startswith(UNIFORM))
 
 
 def search(session: Session, allocation: Allocation, plan: SearchPlan,
@@ -105,14 +106,14 @@ def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
     study = opened(
         storage_of(storage), name, identity=identity,
         directions=task.directions, starts=task.starts, trials=max(plan.trials, len(task.starts)),
-        sampler=Seeded(maker("tpe" if plan.sampler == LOOP_NAME else plan.sampler), task.seed),
+        sampler=seeded(plan.sampler, task.landscape, task.seed),
         pruner=Race() if race else None)
     rungs = Rungs(first=session.request.batch_size, last=samples) if race else None
     interrupted = False
     trials = max(plan.trials, len(task.starts))
     with progress(f"searching on {samples} samples", trials) as step:
         worker = Worker(study=study, task=task, rungs=rungs, told=Course(study, task, step).told,
-                        proposals=LOOP if plan.sampler == LOOP_NAME else RAW)
+                        proposals=schedule(plan.sampler))
         try:
             worker.run()
         except KeyboardInterrupt:
@@ -125,12 +126,13 @@ def task_of(session: Session, allocation: Allocation, run: Measure, plan: Search
     """What is searched: the allocation's problem, measured by *run*."""
     measured = allocation.measured
     problem = allocation.problem
+    landscape = landscape_of(problem, allocation.losses, measured.record.space)
     uniform = uniform_choices(measured.record.space)
     starts = [(ALLOCATED, allocation.selection.choice)] if plan.warm else []
     starts += [(label, choice) for label, choice in uniform.items()
                if problem.meets(choice) and choice != allocation.selection.choice]
-    return Task(landscape=landscape_of(problem, measured.record.space), measure=run, costs={},
-                starts=tuple(starts), seed=session.request.seed)
+    return Task(landscape=landscape, measure=run, costs={}, starts=tuple(starts),
+                seed=session.request.seed)
 
 
 def identity_of(session: Session, allocation: Allocation, plan: SearchPlan,
@@ -149,14 +151,14 @@ def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPl
            data: SearchData) -> Searched:
     found = records(trials)
     inside = [each for each in found if allocation.problem.meets(each.choice)]
-    best, start = best_of(inside), next((each for each in inside if each.origin == ALLOCATED),
-                                        None)
+    best = best_of(inside)
     failures = tuple(trial.user_attrs.get(REASON, "") for trial in trials
                      if trial.state == TrialState.FAIL)
     if best is None:
         why = f": {failures[-1]}" if failures else ""
         raise BadInput(f"no trial of the search was measured to its end{why}")
-    start = start or best
+    start = next((each for each in inside if each.origin == ALLOCATED), None) or best_of(
+        [each for each in inside if each.origin.startswith(UNIFORM)]) or best
     selection = replace(allocation.selection, choice=best.choice,
                         objective=allocation.problem.objective(best.choice),
                         costs=allocation.problem.spent(best.choice), status="feasible")

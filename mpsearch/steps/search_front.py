@@ -19,6 +19,7 @@ from mpsearch.nas.task import ACCURACY, LOSS, Task
 from mpsearch.report.search_front import SearchFront, SearchFrontPoint
 from mpsearch.steps.choice import runnable, totals_of, uniform_choices
 from mpsearch.steps.dominated import dominated
+from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.search import run_study
@@ -26,7 +27,6 @@ from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
 from mpsearch.steps.trial_data import search_data
 from mpsearch.steps.trials import trial_runner
-from mpsearch.steps.units import landscape_of
 from mpsearch.workspace import digest
 
 _STARTS = 12
@@ -67,8 +67,9 @@ def search_front(session: Session, measured: Measured, estimator: str,
                        "seed": session.request.seed})
     with trial_runner(session, measured, data) as run:
         task = Task(
-            landscape=landscape_of(asked.problem, measured.record.space), measure=run,
-            objectives=tuple(objectives), costs={name: asked.cost(name) for name in asked.costs},
+            landscape=landscape_of(asked.problem, asked.losses, measured.record.space),
+            measure=run, objectives=tuple(objectives),
+            costs={name: asked.cost(name) for name in asked.costs},
             starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
         ran = run_study(session, task, plan, identity, progress=progress,
                         samples=data.batches.samples)

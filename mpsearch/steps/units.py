@@ -1,23 +1,15 @@
-"""What a search is over: a problem, and groups of layers that belong together."""
+"""Groups of layers that belong together: blocks of the network, and layers of one role in them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from mpsearch import plugins
-from mpsearch.allocation.problem import Problem
 from mpsearch.core.types import SearchSpace
-from mpsearch.nas.landscape import Landscape, Unit
+from mpsearch.nas.landscape import Unit
 
 _BLOCK = re.compile(r"^(?P<block>(?:\w+\.)*?\w*\d+)\.(?P<role>.+)$")
 _REST = "rest"
-
-
-def landscape_of(problem: Problem, space: SearchSpace) -> Landscape:
-    """*problem*, the units of the groups of *space*, and the exact allocator."""
-    return Landscape(problem=problem, units=units_of(space),
-                     allocate=plugins.load("allocator", "ilp")())
 
 
 def units_of(space: SearchSpace) -> tuple[Unit, ...]:

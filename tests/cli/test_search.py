@@ -72,7 +72,7 @@ def test_a_front_is_searched_over_costs(user, tool):
 
 @pytest.mark.parametrize(("args", "words"), [
     (("--trials", "0"), "at least one trial"),
-    (("--sampler", "annealing"), "unknown sampler 'annealing': choose one of loop"),
+    (("--sampler", "annealing"), "unknown sampler 'annealing': choose one of linas, loop"),
     (("--storage", "nowhere"), "is no storage: use memory, journal:path"),
     (("--storage", "mysql+no://x/y"), "cannot be used"),
     (("--search-samples", "0"), "at least one sample"),
