@@ -157,7 +157,7 @@ def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPl
     if best is None:
         why = f": {failures[-1]}" if failures else ""
         raise BadInput(f"no trial of the search was measured to its end{why}")
-    start = next((each for each in inside if each.origin == ALLOCATED), None) or best_of(
+    start = best_of([each for each in inside if each.origin == ALLOCATED]) or best_of(
         [each for each in inside if each.origin.startswith(UNIFORM)]) or best
     selection = replace(allocation.selection, choice=best.choice,
                         objective=allocation.problem.objective(best.choice),
@@ -168,7 +168,6 @@ def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPl
     return Searched(
         plan=plan, records=tuple(found), best=best, start=start, candidates=apart.trials,
         against=Comparison(difference=apart.difference, low=apart.low, high=apart.high),
-        shared=data.shared,
-        samples=data.batches.samples, failures=failures, allocation=replace(
+        shared=data.shared, samples=data.batches.samples, failures=failures, allocation=replace(
             allocation, selection=selection,
             totals=totals_of(allocation.measured, best.choice, allocation.losses)))
