@@ -38,7 +38,8 @@ class SearchReport:
     """A search that is over, or was interrupted.
 
     *low* and *high* are the 95 % interval of the best loss less the start's, on the samples that
-    decided; *importance* says which groups decide.
+    decided, allowing for the best being one of so many *candidates*; *verdict* says it in words.
+    *importance* says which groups decide.
     """
 
     model: str
@@ -54,6 +55,7 @@ class SearchReport:
     low: float
     high: float
     verdict: str
+    candidates: int = 0
     importance: Mapping[str, float] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     interrupted: bool = False
@@ -75,6 +77,8 @@ def search_tables(report: SearchReport) -> list[Grid | str]:
     ]
     parts: list[Grid | str] = [Grid(title="Search", columns=words("") + numbers("value"),
                                     rows=tuple(facts))]
+    if report.candidates > 1:
+        parts.append(f"The interval allows for the best being one of {report.candidates} trials.")
     if report.shared:
         parts.append("The samples that decided are among those that scores were made of: give more "
                      "data, or fewer --calibration-samples.")
@@ -101,11 +105,10 @@ def _compose(report: SearchReport) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_INCHES, layout="constrained")
-    judged = "not beyond noise" if report.verdict == "same" else f"{report.verdict} beyond noise"
     figure.suptitle(
         f"{report.model}: search within {', '.join(report.budgets)}, judged on {report.samples} "
         f"samples\nbest {number(report.best.loss)} nats, start {number(report.start.loss)}: "
-        f"{judged} there", x=0.01, ha="left", fontsize=10)
+        f"{report.verdict} there", x=0.01, ha="left", fontsize=10)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 2])
     _losses(upper, report)
     names = list(report.importance)[:_SHOWN][::-1]

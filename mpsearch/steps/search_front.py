@@ -13,24 +13,24 @@ from mpsearch.allocation.front import front
 from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.types import ScoreTable
-from mpsearch.nas.hypervolume import hypervolume, nondominated
 from mpsearch.nas.landscape import Choice
 from mpsearch.nas.record import Record, records
 from mpsearch.nas.task import ACCURACY, LOSS, Task
 from mpsearch.report.search_front import SearchFront, SearchFrontPoint
 from mpsearch.steps.choice import runnable, totals_of, uniform_choices
+from mpsearch.steps.dominated import dominated
 from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.search import run_study
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.trials import TrialRunner, search_data
+from mpsearch.steps.trial_data import search_data
+from mpsearch.steps.trials import trial_runner
 from mpsearch.workspace import digest
 
 _STARTS = 12
 """Points of the exact front that the search begins with."""
-_TINY = 1e-12
 COSTS = {"size": "bits_per_weight", "bops": "bops", "latency": "latency_ms"}
 """Objectives that are costs, and the totals that say what they come to."""
 
@@ -61,16 +61,18 @@ def search_front(session: Session, measured: Measured, estimator: str,
     """
     asked = _asked(measured, estimator, objectives)
     data = search_data(session, plan.samples)
-    task = Task(
-        landscape=landscape_of(asked.problem, asked.losses, measured.record.space),
-        measure=TrialRunner(session, measured, data.batches), objectives=tuple(objectives),
-        costs={name: asked.cost(name) for name in asked.costs},
-        starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
     identity = digest({"study": session.key, "estimator": estimator, "front": list(objectives),
                        "losses": asked.losses.values, "limits": list(asked.problem.limits),
                        "data": data.batches.digest, "sampler": plan.sampler, "warm": plan.warm,
                        "seed": session.request.seed})
-    ran = run_study(session, task, plan, identity, progress=progress, samples=data.batches.samples)
+    with trial_runner(session, measured, data) as run:
+        task = Task(
+            landscape=landscape_of(asked.problem, asked.losses, measured.record.space),
+            measure=run, objectives=tuple(objectives),
+            costs={name: asked.cost(name) for name in asked.costs},
+            starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
+        ran = run_study(session, task, plan, identity, progress=progress,
+                        samples=data.batches.samples)
     found = [each for each in records(ran.trials) if each.complete]
     if not found:
         raise BadInput("no trial of the search was measured to its end")
@@ -112,29 +114,19 @@ def _starts(asked: _Asked, *, warm: bool) -> tuple[tuple[str, Choice], ...]:
 
 def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
            progress: ProgressBar) -> SearchFront:
-    signs = [1.0 if direction == "minimize" else -1.0 for direction in task.directions]
-    points = [tuple(sign * _scaled(name, value) for sign, name, value in
-                    zip(signs, task.objectives, each.values, strict=True)) for each in found]
-    begun = [point for point, each in zip(points, found, strict=True)
-             if each.ticket < len(task.starts)]
-    reference = tuple(max(values) for values in zip(*points, strict=True))
-    kept = [found[i] for i in nondominated(points)]
+    front = dominated(task, found)
+    kept = [found[i] for i in front.kept]
     held_out = measure_policies(session, {str(each.ticket): runnable(asked.measured, each.choice)
                                           for each in kept}, progress)
     evaluations: Mapping[str, float] = {
         ticket: each.evaluation.kl for ticket, each in held_out.items()}
     return SearchFront(
         model=session.request.model, objectives=task.objectives, trials=len(found),
-        hypervolume=hypervolume(points, reference), started=hypervolume(begun, reference),
-        reference=tuple(sign * value for sign, value in zip(signs, reference, strict=True)),
+        hypervolume=front.hypervolume, started=front.started,
+        reference=front.reference,
         points=tuple(sorted((SearchFrontPoint(
             ticket=each.ticket, origin=each.origin, choice=each.choice, values=each.values,
             loss=each.loss, held_out=evaluations[str(each.ticket)],
             totals=totals_of(asked.measured, each.choice, asked.losses)) for each in kept),
             key=lambda point: point.totals.size_bits)),
         others=tuple(each.values for each in found))
-
-
-def _scaled(name: str, value: float) -> float:
-    """Losses by their logarithm to base 10: a front goes over many decades of them."""
-    return math.log10(max(value, _TINY)) if name == LOSS else value
