@@ -1,5 +1,7 @@
 """A whole search: better than where it began, repeatable, resumable, and it survives failures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from optuna.trial import TrialState
@@ -147,7 +149,7 @@ def test_samplers_of_the_raw_space_repeat_and_may_break_the_budget(net, task_of,
 
 
 def test_several_objectives_give_a_front(net, task_of):
-    study = run(task_of(net, objectives=("loss", "size")), 16, rungs=None)
+    study = run(task_of(net, objectives=("loss", "size")), 24, rungs=None)
     found = records(study.trials)
     assert all(len(each.values) == 2 for each in found)
     sizes = {each.values[1] for each in found}
@@ -180,6 +182,21 @@ def test_what_decides_is_named_first(net, searched):
     assert sum(got.values()) == pytest.approx(1.0)
     assert list(got.values()) == sorted(got.values(), reverse=True)
     assert set(got) == set(net.landscape.problem.groups)
+
+
+def test_a_scheme_that_nobody_would_take_decides_nothing(net, searched):
+    """A group may have one scheme that ruins all, such as to be left out."""
+    found, _ = searched
+    choices, losses = arrays(found)
+    best, problem = best_of(found).choice, net.landscape.problem
+    group = 3
+    ruined = tuple(np.append(row, 100.0 if number == group else row[0])
+                   for number, row in enumerate(problem.losses))
+    free = tuple(tuple(np.append(row, 0.0) for row in rows) for rows in problem.costs)
+    wide = replace(net.landscape, problem=replace(problem, losses=ruined, costs=free))
+    name = problem.groups[group]
+    without = shares(net.landscape, choices, losses, best)[name]
+    assert shares(wide, choices, losses, best)[name] < max(2 * abs(without), 0.2)
 
 
 def test_unknown_names_are_refused(net, task_of):

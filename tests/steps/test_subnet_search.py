@@ -129,7 +129,7 @@ def test_a_front_has_the_costs_of_what_stays(net, options, opened, objectives):
         losses = from_scratch(net, policy.schemes, opened[2], policy.ranges)
         assert sum(losses) / len(losses) == point.loss
     smallest = min(found.points, key=lambda point: point.totals.size_bits)
-    assert all(not layer.startswith("fc") and layer not in {"qkv", "proj"} or scheme.skips
+    assert all((not layer.startswith("fc") and layer not in {"qkv", "proj"}) or scheme.skips
                for layer, scheme in schemes_of(space, smallest.choice).items())
 
 
