@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpsearch.core.types import Totals
 from mpsearch.report.curves import label_losses
 from mpsearch.report.grid import Grid, numbers, words
+from mpsearch.report.left_out import in_short
 from mpsearch.report.style import BLUE, GREY, ORANGE, draw_figure
 from mpsearch.report.units import number
 
@@ -23,7 +25,10 @@ _INCHES = (8.0, 4.6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFrontPoint:
-    """A trial that no other one beats: its objectives' *values*, and its loss held out."""
+    """A trial that no other one beats: its objectives' *values*, and its loss held out.
+
+    *left_out* says what stays of branches that are not whole.
+    """
 
     ticket: int
     origin: str
@@ -32,6 +37,7 @@ class SearchFrontPoint:
     loss: float
     held_out: float
     totals: Totals
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +65,11 @@ class SearchFront:
 
 def front_parts(found: SearchFront) -> list[Grid | str]:
     """The front, and how much it dominates."""
-    rows = tuple((str(p.ticket), p.origin, *map(number, p.values), number(p.held_out))
-                 for p in found.points)
-    columns = words("trial", "proposed by") + numbers(*found.objectives, "KL held out")
+    partial = any(p.left_out for p in found.points)
+    rows = tuple((str(p.ticket), p.origin, *map(number, p.values), number(p.held_out),
+                  *([in_short(p.left_out)] if partial else [])) for p in found.points)
+    columns = (words("trial", "proposed by") + numbers(*found.objectives, "KL held out")
+               + (words("left out") if partial else ()))
     more = "" if not found.started else (
         f", {100 * (found.hypervolume / found.started - 1):.2f} % above that of its starts")
     volume = f"Hypervolume, with log10 of losses: {number(found.hypervolume)}{more}"

@@ -18,7 +18,13 @@ from mpsearch.nas.landscape import Choice, Landscape
 from mpsearch.nas.record import Record, records
 from mpsearch.nas.task import ACCURACY, LOSS, Task
 from mpsearch.report.search_front import SearchFront, SearchFrontPoint
-from mpsearch.steps.choice import runnable, totals_of, uniform_choices
+from mpsearch.steps.choice import (
+    left_out,
+    runnable,
+    schemes_of,
+    totals_of,
+    uniform_choices,
+)
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.search import run_study
@@ -131,7 +137,9 @@ def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
         points=tuple(sorted((SearchFrontPoint(
             ticket=each.ticket, origin=each.origin, choice=each.choice, values=each.values,
             loss=each.loss, held_out=evaluations[str(each.ticket)],
-            totals=totals_of(asked.measured, each.choice, asked.losses)) for each in kept),
+            totals=totals_of(asked.measured, each.choice, asked.losses),
+            left_out=left_out(schemes_of(asked.measured.record.space, each.choice)))
+            for each in kept),
             key=lambda point: point.totals.size_bits)),
         others=tuple(each.values for each in found))
 
