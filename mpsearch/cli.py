@@ -236,7 +236,6 @@ def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, 
     model = model or DEFAULT_MODEL
     with shell.workers(jobs):
         if front:
-            asked.pop("verify")
             shell.require_no_budget(budget)
             points = api.search_front(objective, model, plan=plan,
                                            progress=bar, **asked)

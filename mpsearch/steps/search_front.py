@@ -58,8 +58,10 @@ class _Asked:
 
 def search_front(session: Session, measured: Measured, estimator: str,
                  objectives: Sequence[str], *, plan: SearchPlan,
-                 progress: ProgressBar) -> SearchFront:
+                 progress: ProgressBar, verify: bool = True) -> SearchFront:
     """The trials that no other one beats in all *objectives*, judged again on held-out samples.
+
+    Without *verify* they are not judged again.
 
     Raises:
         BadInput: objectives that are unknown or no front, or a study that cannot be used.
@@ -81,7 +83,7 @@ def search_front(session: Session, measured: Measured, estimator: str,
     found = [each for each in records(ran.trials) if each.complete]
     if not found:
         raise BadInput("no trial of the search was measured to its end")
-    made = _front(session, asked, task, found, progress)
+    made = _front(session, asked, task, found, progress if verify else None)
     return replace(made, samples=data.batches.samples, shared=data.shared, study=ran.name,
                    storage=ran.storage, interrupted=ran.interrupted)
 
@@ -118,7 +120,7 @@ def _starts(asked: _Asked, *, warm: bool) -> tuple[tuple[str, Choice], ...]:
 
 
 def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
-           progress: ProgressBar) -> SearchFront:
+           progress: ProgressBar | None) -> SearchFront:
     signs = [1.0 if direction == "minimize" else -1.0 for direction in task.directions]
     points = [tuple(sign * _scaled(name, value) for sign, name, value in
                     zip(signs, task.objectives, each.values, strict=True)) for each in found]
@@ -126,8 +128,9 @@ def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
              if each.ticket < len(task.starts)]
     reference = tuple(max(values) for values in zip(*points, strict=True))
     kept = [found[i] for i in nondominated(points)]
-    held_out = measure_policies(session, {str(each.ticket): runnable(asked.measured, each.choice)
-                                          for each in kept}, progress)
+    held_out = {} if progress is None else measure_policies(
+        session, {str(each.ticket): runnable(asked.measured, each.choice) for each in kept},
+        progress)
     evaluations: Mapping[str, float] = {
         ticket: each.evaluation.kl for ticket, each in held_out.items()}
     return SearchFront(
@@ -136,7 +139,7 @@ def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
         reference=tuple(sign * value for sign, value in zip(signs, reference, strict=True)),
         points=tuple(sorted((SearchFrontPoint(
             ticket=each.ticket, origin=each.origin, choice=each.choice, values=each.values,
-            loss=each.loss, held_out=evaluations[str(each.ticket)],
+            loss=each.loss, held_out=evaluations.get(str(each.ticket)),
             totals=totals_of(asked.measured, each.choice, asked.losses),
             left_out=left_out(schemes_of(asked.measured.record.space, each.choice)))
             for each in kept),

@@ -7,9 +7,9 @@
 
 The first is the embedded network on its digits. Two spaces with the same widths, every layer by
 itself and with sub-networks, are searched for a front of the loss over a cost, with the same
-number of trials on the same samples. What stands on a front is then measured on held-out samples;
-every number in the table is from there. At a budget each space answers with the trial on its front
-that loses least on the samples of the search. Writes results, table and picture beside this file.
+number of trials on the same samples. At a budget each space answers with the trial on its front
+that loses least on these; the answers are measured on held-out samples, and every KL in the table
+is from there. Writes results, table and picture beside this file.
 Interrupted, it goes on where it stopped.
 """
 
@@ -26,7 +26,7 @@ import optuna
 from mpsearch.core.io import to_data, write
 from mpsearch.nas.hypervolume import hypervolume
 from mpsearch.report.style import BLUE, ORANGE, draw_figure
-from mpsearch.steps.choice import runnable, schemes_of
+from mpsearch.steps.choice import runnable
 from mpsearch.steps.compare import compare
 from mpsearch.steps.measure import measure
 from mpsearch.steps.measurement import measure_policies
@@ -54,8 +54,8 @@ def arguments():
     parser.add_argument("--data")
     parser.add_argument("--calibration-samples", type=int, default=128)
     parser.add_argument("--evaluation-samples", type=int, default=512)
-    parser.add_argument("--search-samples", type=int, default=128)
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--search-samples", type=int, default=64)
+    parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--objective", choices=list(UNITS), default="size")
     parser.add_argument("--workspace", default=".mpsearch")
@@ -67,17 +67,18 @@ def main():
     args = arguments()
     runs = {(space, seed): searched(args, space, seed) for seed in range(args.seeds)
             for space in SPACES}
-    scale = 1.0 if args.objective == "size" else max(
-        point["cost"] for (space, _), run in runs.items() if space == "bits" for point in run)
-    rows = [row for at in AT[args.objective] for row in at_budget(runs, at, at * scale)]
+    answers = judged(args, runs)
+    rows = [row for number, at in enumerate(AT[args.objective])
+            for row in at_budget({key: own[number] for key, own in answers.items()}, at)]
+    fronts = {key: points for key, (points, _) in runs.items()}
     document = {
         "model": args.model, "estimator": ESTIMATOR, "objective": args.objective,
         "trials": args.trials, "search_samples": args.search_samples,
-        "evaluation_samples": len(next(iter(runs.values()))[0]["kl"]), "seeds": args.seeds,
-        "volumes": volumes(runs), "rows": rows,
+        "evaluation_samples": len(answers["bits", 0][-1]["kl"]), "seeds": args.seeds,
+        "volumes": volumes(fronts), "rows": rows,
         "fronts": [{"space": space, "seed": seed, "points": [
-            {name: value for name, value in point.items() if name != "kl"} for point in run]}
-            for (space, seed), run in runs.items()]}
+            {name: value for name, value in point.items() if name not in {"kl", "choice"}}
+            for point in points]} for (space, seed), points in fronts.items()]}
     name = "digits" if args.model == DEFAULT_MODEL else args.model
     name = name if args.objective == "size" else f"{name}_{args.objective}"
     write(HERE / f"results_search_{name}.json", (json.dumps(document, indent=1) + "\n").encode())
@@ -95,26 +96,39 @@ def searched(args, space, seed):
     measured = measure(session, [ESTIMATOR], bar)
     plan = SearchPlan(trials=args.trials, samples=args.search_samples, race=False)
     found = search_front(session, measured, ESTIMATOR, ("loss", args.objective), plan=plan,
-                         progress=bar)
-    held_out = measure_policies(session, {
-        str(point.ticket): runnable(measured, point.choice) for point in found.points}, bar)
-    return [{"trial": point.ticket, "origin": point.origin, "cost": point.values[1],
-             "loss": point.loss, "held_out": point.held_out,
-             "left_out": left_out(measured.record.space, point.choice),
-             "kl": held_out[str(point.ticket)].kl} for point in found.points]
+                         progress=bar, verify=False)
+    points = [{"trial": point.ticket, "origin": point.origin, "cost": point.values[1],
+               "loss": point.loss, "left_out": dict(point.left_out), "choice": point.choice}
+              for point in found.points]
+    return points, lambda chosen: measure_policies(session, {
+        str(point["trial"]): runnable(measured, point["choice"]) for point in chosen}, bar)
 
 
-def left_out(space, choice):
-    return {scheme.keep.branch: str(scheme.keep) for scheme in schemes_of(space, choice).values()
-            if scheme.keep}
+def within(points, limit):
+    """The answer within *limit*: what loses least on the samples of the search."""
+    return min((point for point in points if point["cost"] <= limit),
+               key=lambda point: point["loss"], default=None)
 
 
-def at_budget(runs, at, limit):
-    """A row for each space: its answers within *limit*, one a seed, and how they compare."""
-    best = {}
-    for key, run in runs.items():
-        within = [point for point in run if point["cost"] <= limit]
-        best[key] = min(within, key=lambda point: point["loss"], default=None)
+def judged(args, runs):
+    """Every run's answers at the budgets, measured on held-out samples."""
+    whole = max(point["cost"] for (space, _), (points, _) in runs.items() if space == "bits"
+                for point in points)
+    limits = [at * (1.0 if args.objective == "size" else whole) for at in AT[args.objective]]
+    found = {}
+    for key, (points, judge) in runs.items():
+        answers = [within(points, limit) for limit in limits]
+        measured = judge({point["trial"]: point for point in answers if point}.values())
+        for point in filter(None, answers):
+            point["kl"] = measured[str(point["trial"])].kl
+            point["held_out"] = measured[str(point["trial"])].evaluation.kl
+            point["top1"] = measured[str(point["trial"])].evaluation.top1
+        found[key] = answers
+    return found
+
+
+def at_budget(best, at):
+    """A row for each space: its answers, one a seed, and how they compare."""
     rows = []
     for space in SPACES:
         answers = [point for (own, _), point in best.items() if own == space]
@@ -132,14 +146,14 @@ def at_budget(runs, at, limit):
     return rows
 
 
-def volumes(runs):
-    """What each front dominates of one box, held-out losses by their logarithm to base 10."""
-    everything = [point for run in runs.values() for point in run]
+def volumes(fronts):
+    """What each front dominates of one box: losses of the search by their logarithm to base 10."""
+    everything = [point for points in fronts.values() for point in points]
     corner = (max(point["cost"] for point in everything),
-              max(math.log10(point["held_out"]) for point in everything))
-    return {space: [hypervolume([(point["cost"], math.log10(point["held_out"]))
-                                 for point in run], corner) / corner[0]
-                    for (own, _), run in runs.items() if own == space] for space in SPACES}
+              max(math.log10(point["loss"]) for point in everything))
+    return {space: [hypervolume([(point["cost"], math.log10(point["loss"]))
+                                 for point in points], corner) / corner[0]
+                    for (own, _), points in fronts.items() if own == space] for space in SPACES}
 
 
 def table(document):
@@ -175,22 +189,21 @@ def picture(document):
 
     figure = Figure(figsize=(8.0, 4.6), layout="constrained")
     figure.suptitle(f"{document['model']}: searched fronts, {document['trials']} trials on "
-                    f"{document['search_samples']} samples, measured on "
-                    f"{document['evaluation_samples']} others", x=0.01, ha="left", fontsize=10)
+                    f"{document['search_samples']} samples", x=0.01, ha="left", fontsize=10)
     axes = figure.subplots()
     for front in document["fronts"]:
         points, colour = front["points"], COLOURS[front["space"]]
         label = front["space"] if front["seed"] == 0 else None
-        axes.plot([each["cost"] for each in points], [each["held_out"] for each in points], "-",
+        axes.plot([each["cost"] for each in points], [each["loss"] for each in points], "-",
                   color=colour, linewidth=1.0, label=label)
         for skips, marker in ((False, "."), (True, "x")):
             own = [each for each in points if ("skip" in each["left_out"].values()) is skips]
-            axes.plot([each["cost"] for each in own], [each["held_out"] for each in own], marker,
+            axes.plot([each["cost"] for each in own], [each["loss"] for each in own], marker,
                       color=colour, markersize=5)
     axes.plot([], [], "x", color=COLOURS["subnet"], markersize=5, label="skips a branch")
     axes.set_yscale("log")
     axes.set_xlabel(UNITS[document["objective"]])
-    axes.set_ylabel("held-out KL to the float model, nats")
+    axes.set_ylabel("KL to the float model, nats")
     axes.legend(frameon=False)
     return figure
 

@@ -10,7 +10,7 @@ from mpsearch.backends.simulated import Simulated
 from mpsearch.core.types import Policy
 from mpsearch.sources.batch import Batch, Batches
 from mpsearch.steps.capture import capture
-from mpsearch.steps.choice import runnable, schemes_of
+from mpsearch.steps.choice import left_out, runnable, schemes_of
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import open_session
 from mpsearch.steps.trials import TrialRunner, search_data
@@ -79,6 +79,7 @@ def test_the_written_policy_loses_what_the_search_measured(net, options, opened,
     assert found.policy.totals.bits_per_weight <= 4
     assert found.policy.evaluation.kl == found.judged.measured["search"].evaluation.kl
     assert best.loss <= found.searched.start.loss
+    assert found.report.left_out == left_out(written.layers)
 
 
 def test_runs_that_begin_at_kept_values_lose_the_same(opened):
@@ -113,7 +114,7 @@ def test_a_search_resumes_to_the_same_end(net, options):
 
 @pytest.mark.parametrize("objectives", [("loss", "bops", "size"), ("loss", "latency")])
 def test_a_front_has_the_costs_of_what_stays(net, options, opened, objectives):
-    found = api.search_front(objectives, net, device="zen5",
+    found = api.search_front(objectives, net, device="zen5", verify=False,
                              plan=SearchPlan(trials=24, samples=16, storage="memory"), **options)
     space = opened[1].record.space
     kept = [{str(scheme.keep) for scheme in schemes_of(space, point.choice).values()
@@ -122,6 +123,8 @@ def test_a_front_has_the_costs_of_what_stays(net, options, opened, objectives):
     assert any(each and each != {"skip"} for each in kept) or "size" not in objectives
     costs = opened[1].costs()
     for point in found.points:
+        assert point.held_out is None
+        assert point.left_out == left_out(schemes_of(space, point.choice))
         assert point.totals.bops == costs["bops"].total(point.choice)
         assert point.totals.size_bits == costs["size"].total(point.choice)
     for point in found.points[::4]:
