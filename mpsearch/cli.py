@@ -208,7 +208,10 @@ def pareto(*, budget: tuple[str, ...], over: str, model: str | None, points: int
     click.option("--search-samples", "samples", default=256,
                  help="Samples that decide; none of those that scores are made of, if there are "
                  "enough."),
-    click.option("--sampler", default="loop", help=f"What proposes: {', '.join(SAMPLERS)}."),
+    click.option("--sampler", default="loop", help=f"What proposes: {', '.join(SAMPLERS)}. "
+                 "All but loop are baselines."),
+    click.option("--warm/--cold", default=True,
+                 help="Begin with what the allocator chooses, or with uniform policies only."),
     click.option("--race/--no-race", default=True,
                  help="End a trial early where it is behind the best one beyond noise."),
     click.option("--storage", metavar="STORAGE", help="Where trials are kept: memory, "
@@ -232,7 +235,7 @@ def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, 
 
     require_writable(output)
     plan = SearchPlan(**{name: asked.pop(name) for name in (
-        "trials", "samples", "sampler", "race", "storage", "study")})
+        "trials", "samples", "sampler", "race", "warm", "storage", "study")})
     model = model or DEFAULT_MODEL
     with shell.workers(jobs):
         if front:

@@ -110,7 +110,7 @@ def _choices(problem: Problem, scores: Floats,
     first = Coupled()(plain)
     found = []
     for kappa in grid:
-        choice = _settled(plain, factor, kappa, first.choice) if kappa else first.choice
+        choice = settled(plain, factor, kappa, first.choice) if kappa else first.choice
         objective = plain.objective(choice)
         proven = first.status == "optimal" and choice == first.choice
         found.append((choice, Selection(
@@ -130,9 +130,12 @@ def penalised(problem: Problem, spread: Floats, kappa: float, choice: Sequence[i
         np.linalg.norm(spread[:, columns].sum(axis=1)))
 
 
-def _settled(problem: Problem, spread: Floats, kappa: float,
-             start: tuple[int, ...]) -> tuple[int, ...]:
-    """Choose and weigh in turn from *start* until nothing changes; the best choice met."""
+def settled(problem: Problem, spread: Floats, kappa: float,
+            start: tuple[int, ...]) -> tuple[int, ...]:
+    """Choose and weigh in turn from *start* until nothing changes; the best choice met.
+
+    *spread* and *kappa* are as in `penalised`. *start* keeps to the limits, and so does the answer.
+    """
     best, value = start, penalised(problem, spread, kappa, start)
     known, current = {start}, start
     for _ in range(_ROUNDS):

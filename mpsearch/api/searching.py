@@ -47,7 +47,7 @@ def search(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
     require_budgets(budgets)
     device = device_for(budgets, device, Workspace(workspace))
     session = open_session(model, Workspace(workspace), options)
-    measured = measuring.measure(session, [estimator], progress, device=device)
+    measured = measuring.measure(session, [estimator], progress, samples=True, device=device)
     return find(session, allocate(measured, estimator, budgets), plan, progress,
                 verify=verify)
 
@@ -70,7 +70,7 @@ def search_front(objectives: Sequence[str] = ("loss", "size"),
 
     plan = _reachable(plan)
     session = open_session(model, Workspace(workspace), options)
-    measured = measuring.measure(session, [estimator], progress, device=device)
+    measured = measuring.measure(session, [estimator], progress, samples=True, device=device)
     return searched(session, measured, estimator, objectives, plan=plan, progress=progress,
                     verify=verify)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from mpsearch.allocation.coupling import least
 from mpsearch.allocation.problem import Problem
 from mpsearch.allocation.selection import Selection
 
@@ -31,11 +32,17 @@ class Landscape:
     """An allocation *problem*, its *units*, and what solves it.
 
     Tables of numbers have a row a group and a column a scheme, rows filled up with zeros.
+
+    *factor* and *spread*, where known, have a column for every scheme of every group, in order. Two
+    groups add twice the product of their columns of *factor* to the loss. The squares of the sums
+    of the rows of *spread* over a choice add up to the squared standard error of its score.
     """
 
     problem: Problem
     units: tuple[Unit, ...]
     allocate: Callable[[Problem], Selection]
+    factor: Floats | None = None
+    spread: Floats | None = None
 
     @cached_property
     def scores(self) -> Floats:
@@ -60,18 +67,42 @@ class Landscape:
             row[list(unit.groups)] = 1
         return found
 
-    def placed(self, scores: Floats) -> Choice:
+    def placed(self, scores: Floats, *, interaction: float = 0.0, kappa: float = 0.0) -> Choice:
         """The choice of least total of other *scores* [groups, schemes], within all budgets.
+
+        What groups add together counts *interaction* times, and *kappa* standard errors are added
+        (see `mpsearch.allocation.coupling`); without both the choice is exact.
 
         Raises:
             Infeasible: no choice keeps to the limits.
         """
         rows = tuple(row[:size] for row, size in zip(scores, self.sizes, strict=True))
-        return self.allocate(replace(self.problem, losses=rows, factor=None)).choice
+        problem = replace(self.problem, losses=rows, factor=None)
+        return least(problem, self.allocate(problem).choice, spread=self.spread, kappa=kappa,
+                     factor=None if self.factor is None else self.factor * interaction**0.5)
 
-    def additive(self, choices: Integers) -> Floats:
-        """The total score of each of *choices* [N, groups]."""
-        return totals(self.scores, choices)
+    def additive(self, choices: Integers, interaction: float = 0.0) -> Floats:
+        """The total score of each of *choices* [N, groups].
+
+        What groups add together counts *interaction* times; that takes away 9/10 at most.
+        """
+        own = totals(self.scores, choices)
+        if self.factor is None or not interaction:
+            return own
+        found: Floats = np.maximum(own + interaction * self._together(choices), own / 10)
+        return found
+
+    def _together(self, choices: Integers) -> Floats:
+        """What groups add together, of each of *choices* [N, groups]."""
+        columns = np.asarray(choices) + np.cumsum([0, *self.sizes[:-1]])
+        rows = np.asarray(self.factor).T
+        whole, own = np.zeros((len(columns), rows.shape[1])), np.zeros(len(columns))
+        squares = (rows**2).sum(1)
+        for column in columns.T:
+            whole += rows[column]
+            own += squares[column]
+        found: Floats = (whole**2).sum(1) - own
+        return found
 
     def within(self, choices: Integers) -> NDArray[np.bool_]:
         """Which of *choices* [N, groups] keep to every limit."""

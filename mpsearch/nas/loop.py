@@ -9,12 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from mpsearch.core.errors import BadInput, Infeasible, MpsearchError
-from mpsearch.nas.landscape import Choice, Floats, Integers
+from mpsearch.nas.landscape import Choice, Floats, Integers, Landscape
 from mpsearch.nas.lost import cheapest_worth, lost
 from mpsearch.nas.patience import StorageLost
 from mpsearch.nas.proposals import Improvement, Prices, Proposal, Refit, Scattered, Swap, Thompson
@@ -147,16 +148,10 @@ class Worker:
                rng: np.random.Generator) -> State:
         """What is known; of a front, within limits drawn anew from where losses begin to fall."""
         own = self.task.landscape
-        if len(self.task.objectives) == 1:
-            return State(landscape=own, rng=rng, losses=losses, choices=choices, taken=taken)
-        gone = lost(own, choices, losses)
-        problem = own.problem
-        floors = [cheapest_worth(own, choices, gone)] if gone.any() else [
-            problem.floor(m) for m in range(len(problem.limits))]
-        limits = tuple(min(limit, floor + rng.beta(1.0, 1.5) * (problem.ceiling(m) - floor))
-                       for m, (limit, floor) in enumerate(zip(problem.limits, floors, strict=True)))
-        return State(landscape=replace(own, problem=replace(problem, limits=limits)), rng=rng,
-                     losses=losses[~gone], choices=choices[~gone], taken=taken)
+        here = own if len(self.task.objectives) == 1 else replace(own, problem=replace(
+            own.problem, limits=_drawn(own, lost(own, choices, losses), choices, rng)))
+        return State(landscape=here, whole=own, rng=rng, losses=losses, choices=choices,
+                     taken=taken)
 
     def _measured(self, trial: Trial, choice: Choice) -> None:
         outcome = self.task.measure(choice, self._judge(trial))
@@ -182,3 +177,13 @@ class Worker:
             return not trial.should_prune()
 
         return go_on
+
+
+def _drawn(landscape: Landscape, gone: NDArray[np.bool_], choices: Integers,
+           rng: np.random.Generator) -> tuple[float, ...]:
+    """Limits for one trial of a front: more of them low ones, none where all is lost."""
+    problem = landscape.problem
+    floors = [cheapest_worth(landscape, choices, gone)] if gone.any() else [
+        problem.floor(m) for m in range(len(problem.limits))]
+    return tuple(min(limit, floor + rng.beta(1.0, 1.5) * (problem.ceiling(m) - floor))
+                 for m, (limit, floor) in enumerate(zip(problem.limits, floors, strict=True)))

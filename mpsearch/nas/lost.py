@@ -1,7 +1,7 @@
 """Choices at the cheap end of a front that all lose the same: there is nothing to gain among them.
 
 Where whole branches may be skipped, much of the range of costs belongs to networks that know
-nothing any more. Their losses are flat, so they say nothing of the scores either.
+nothing any more.
 """
 
 from __future__ import annotations

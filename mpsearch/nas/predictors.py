@@ -11,7 +11,7 @@ import numpy as np
 
 from mpsearch.nas.features import features
 from mpsearch.nas.landscape import Floats, Integers, Landscape
-from mpsearch.nas.residual import fitted, line
+from mpsearch.nas.residual import fitted, line, weight_of
 
 _TINY = 1e-300
 _FEWEST = 8
@@ -98,6 +98,7 @@ class _Regression:
     def __init__(self, *, landscape: Landscape, choices: Integers, logs: Floats,
                  model: Any) -> None:
         self._landscape = landscape
+        self._weight = weight_of(landscape, choices, logs)
         base = self._base(choices)
         self._line = line(base, logs)
         left = logs - self._line[0] - self._line[1] * base
@@ -126,7 +127,7 @@ class _Regression:
         return mean + left, np.maximum(own, 1e-6)
 
     def _base(self, choices: Integers) -> Floats:
-        return np.log(np.maximum(self._landscape.additive(choices), _TINY))
+        return np.log(np.maximum(self._landscape.additive(choices, self._weight), _TINY))
 
     def _scaled(self, choices: Integers) -> Floats:
         found: Floats = (features(self._landscape, choices) - self._centre) / self._scale

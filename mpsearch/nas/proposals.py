@@ -11,11 +11,18 @@ from optuna.trial import Trial
 from mpsearch.core.errors import Infeasible
 from mpsearch.nas.landscape import Choice, Floats
 from mpsearch.nas.moves import around, fresh, improvement
+from mpsearch.nas.pairs import linear
 from mpsearch.nas.predictors import GaussianProcess, Predictor, Ridge, Table, errors
 from mpsearch.nas.state import State
 
 _FEWEST = 3
 """Measurements that a fit of the scores needs."""
+_MANY = 100
+"""Measurements beyond which a process over features is slow, and was no better than the table."""
+_JUDGES = 60
+"""So many of the last measurements decide between predictors."""
+_ROUNDS = 3
+"""Of allocation around the last answer."""
 
 
 class Proposal(Protocol):
@@ -35,7 +42,7 @@ class Refit:
         del trial
         if len(state.choices) < _FEWEST:
             return None
-        return _new(state, state.residual.corrected(state.residual.mean))
+        return _allocated(state, state.residual.mean, state.residual.mean_pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,7 @@ class Thompson:
         if len(state.choices) < _FEWEST:
             return None
         for _ in range(self.draws):
-            found = _new(state, state.residual.corrected(state.residual.drawn(state.rng)))
+            found = _allocated(state, *state.residual.drawn(state.rng))
             if found is not None:
                 return found
         return None
@@ -76,7 +83,7 @@ class Improvement:
         if not len(near):
             return None
         mean, deviation = _best_predictor(state)(
-            state.landscape, state.choices, state.logs).predict(near)
+            state.landscape, *state.telling).predict(near)
         inside = state.landscape.within(state.choices)
         gains = improvement(mean, deviation, float(state.logs[inside].min()))
         return tuple(near[int(np.argmax(gains))].tolist())
@@ -84,20 +91,29 @@ class Improvement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """Scores of each unit times a factor that Optuna's sampler chooses, then the allocator.
+    """Scores as Optuna's sampler changes them, then the allocator.
 
-    Factors are from ``exp(-spread)`` to ``exp(spread)``: one a block, one a kind of layer.
+    Each unit (a block, a kind of layer) has a factor from ``exp(-spread)`` to ``exp(spread)``. Then
+    there is how much of what measurements say of the scores counts, from nothing (the scores as
+    they are) to all; where interactions are known, how often they count; and where the scores'
+    standard errors are, how many of the total's are added, up to *kappa*.
     """
 
     spread: float = 1.0
+    kappa: float = 2.0
 
     def __call__(self, state: State, trial: Trial) -> Choice | None:
         """As `Proposal` says."""
         units = state.landscape.units
         logs = np.array([trial.suggest_float(f"price.{unit.name}", -self.spread, self.spread)
                          for unit in units])
-        factors = np.exp(logs @ state.landscape.membership)
-        return _new(state, state.landscape.scores * factors[:, None])
+        own = state.landscape
+        factors = np.exp(logs @ own.membership)[:, None]
+        correction = trial.suggest_float("correction", 0.0, 1.0)
+        interaction = 0.0 if own.factor is None else trial.suggest_float("interaction", 0.0, 1.0)
+        kappa = 0.0 if own.spread is None else trial.suggest_float("kappa", 0.0, self.kappa)
+        return _new(state, shrunk(state, correction) * factors, interaction=interaction,
+                    kappa=kappa)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,19 +152,53 @@ class Scattered:
         return None
 
 
+def shrunk(state: State, correction: float) -> Floats:
+    """The scores with so much of their expected error put right: 0 is none, 1 all of it."""
+    if not correction or len(state.choices) < _FEWEST:
+        return state.landscape.scores
+    return state.residual.corrected(correction * state.residual.mean)
+
+
+def _allocated(state: State, w: Floats, pairs: Floats) -> Choice | None:
+    """The best choice by corrected scores *w* and what *pairs* add, of those nobody took.
+
+    What pairs add is put into the scores as it is around the last answer, the best measured choice
+    at first: an iterated linearisation through the exact allocator.
+    """
+    scores, known = state.residual.corrected(w), state.residual.interaction
+    at, new = state.incumbent, None
+    for _ in range(_ROUNDS if pairs.any() else 1):
+        beside = linear(state.landscape, pairs, np.array(at)) if at else 0.0
+        found = _placed(state, scores + beside, interaction=known)
+        if found is not None and found not in state.taken:
+            new = found
+        if found in {at, None}:
+            break
+        at = found
+    return new
+
+
 def _best_predictor(state: State) -> Predictor:
-    known: dict[str, Predictor] = {"table": Table(), "ridge": Ridge(),
-                                   "gaussian_process": GaussianProcess()}
-    if len(state.choices) < 4 * _FEWEST:
+    known: dict[str, Predictor] = {"table": Table(), "ridge": Ridge()}
+    choices, logs = state.telling
+    if len(choices) <= _MANY:
+        known["gaussian_process"] = GaussianProcess()
+    if len(choices) < 4 * _FEWEST:
         return known["table"]
-    found = errors(known, state.landscape, state.choices, state.logs)
+    found = errors(known, state.landscape, choices[-_JUDGES:], logs[-_JUDGES:])
     return known[min(found, key=lambda name: found[name])]
 
 
-def _new(state: State, scores: Floats) -> Choice | None:
+def _new(state: State, scores: Floats, *, interaction: float = 0.0,
+         kappa: float = 0.0) -> Choice | None:
     """What the allocator makes of *scores*, unless it was taken."""
+    choice = _placed(state, scores, interaction=interaction, kappa=kappa)
+    return None if choice in state.taken else choice
+
+
+def _placed(state: State, scores: Floats, *, interaction: float = 0.0,
+            kappa: float = 0.0) -> Choice | None:
     try:
-        choice = state.landscape.placed(scores)
+        return state.landscape.placed(scores, interaction=interaction, kappa=kappa)
     except Infeasible:
         return None
-    return None if choice in state.taken else choice

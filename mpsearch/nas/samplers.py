@@ -18,6 +18,7 @@ from mpsearch.core.errors import UnknownName
 from mpsearch.nas.record import TICKET
 from mpsearch.nas.tickets import holders
 
+Seen = Callable[[FrozenTrial], FrozenTrial]
 _SEEDS = 1 << 32
 _STRIDE = 1_000_003
 _POPULATION = 24
@@ -50,26 +51,30 @@ def maker(name: str) -> Callable[[int], BaseSampler]:
 
 
 class Seeded(BaseSampler):
-    """A sampler that is made anew for every trial, seeded by *seed* and the trial's ticket."""
+    """A sampler that is made anew for every trial, seeded by *seed* and the trial's ticket.
 
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
-        self._make, self._seed = make, seed
+    It sees of every other trial what *seen* makes of it.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int,
+                 seen: Seen = lambda trial: trial) -> None:
+        self._make, self._seed, self._seen = make, seed, seen
 
     def infer_relative_search_space(self, study: Study,
                                     trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """As the sampler does."""
-        return self._for(trial).infer_relative_search_space(by_ticket(study), trial)
+        return self._for(trial).infer_relative_search_space(by_ticket(study, self._seen), trial)
 
     def sample_relative(self, study: Study, trial: FrozenTrial,
                         search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """As the sampler does."""
-        return self._for(trial).sample_relative(by_ticket(study), trial, search_space)
+        return self._for(trial).sample_relative(by_ticket(study, self._seen), trial, search_space)
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str,
                            param_distribution: BaseDistribution) -> Any:
         """As the sampler does; every parameter has a seed of its own."""
         return self._for(trial, param_name).sample_independent(
-            by_ticket(study), trial, param_name, param_distribution)
+            by_ticket(study, self._seen), trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState,
                     values: Sequence[float] | None) -> None:
@@ -85,18 +90,24 @@ class Seeded(BaseSampler):
 class _ByTicket(Study):
     """A study whose trials are numbered by their tickets, without the void ones."""
 
+    seen: Seen
+
     def _get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None,
                     use_cache: bool = False) -> list[FrozenTrial]:
         found = super()._get_trials(deepcopy, None, use_cache)
         held = sorted(holders(found).items())
-        return [_numbered(trial, ticket) for ticket, trial in held
+        return [self.seen(_numbered(trial, ticket)) for ticket, trial in held
                 if states is None or trial.state in states]
 
 
-def by_ticket(study: Study) -> Study:
-    """*study* as if no trial had ever been given out anew, for a sampler that goes by numbers."""
+def by_ticket(study: Study, seen: Seen) -> Study:
+    """*study* as if no trial had ever been given out anew, for a sampler that goes by numbers.
+
+    Of each trial the sampler is shown what *seen* makes of it.
+    """
     view = _ByTicket.__new__(_ByTicket)
     view.__dict__.update(study.__dict__)
+    view.seen = seen
     return view
 
 

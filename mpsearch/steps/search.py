@@ -8,25 +8,22 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mpsearch import plugins
 from mpsearch.core.errors import BadInput
-from mpsearch.nas.landscape import Landscape
-from mpsearch.nas.loop import LOOP, Worker
+from mpsearch.nas.loop import Worker
 from mpsearch.nas.race import Race, Rungs, best_of
-from mpsearch.nas.raw import RAW
 from mpsearch.nas.record import REASON, Record, records
-from mpsearch.nas.samplers import Seeded, maker
+from mpsearch.nas.schedules import schedule, seeded
 from mpsearch.nas.storage import storage_of
 from mpsearch.nas.study import opened
 from mpsearch.nas.task import Task
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import totals_of, uniform_choices
 from mpsearch.steps.compare import Comparison, compare
+from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import ProgressBar
-from mpsearch.steps.search_plan import LOOP_NAME, SearchPlan
+from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
 from mpsearch.steps.trials import SearchData, TrialRunner, search_data
-from mpsearch.steps.units import units_of
 from mpsearch.workspace import digest
 
 ALLOCATED = "allocated"
@@ -100,14 +97,14 @@ def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
     study = opened(
         storage_of(storage), name, identity=identity,
         directions=task.directions, starts=task.starts, trials=max(plan.trials, len(task.starts)),
-        sampler=Seeded(maker("tpe" if plan.sampler == LOOP_NAME else plan.sampler), task.seed),
+        sampler=seeded(plan.sampler, task.landscape, task.seed),
         pruner=Race() if race else None)
     rungs = Rungs(first=session.request.batch_size, last=samples) if race else None
     interrupted = False
     with progress(f"searching on {samples} samples", plan.trials) as step:
         step(sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)))
         worker = Worker(study=study, task=task, rungs=rungs, told=lambda _record: step(1),
-                        proposals=LOOP if plan.sampler == LOOP_NAME else RAW)
+                        proposals=schedule(plan.sampler))
         try:
             worker.run()
         except KeyboardInterrupt:
@@ -120,8 +117,7 @@ def task_of(session: Session, allocation: Allocation, data: SearchData, plan: Se
     """What is searched: the allocation's problem, measured on *data*."""
     measured = allocation.measured
     problem = allocation.problem
-    landscape = Landscape(problem=problem, units=units_of(measured.record.space),
-                          allocate=plugins.load("allocator", "ilp")())
+    landscape = landscape_of(problem, allocation.losses, measured.record.space)
     uniform = uniform_choices(measured.record.space)
     starts = [(ALLOCATED, allocation.selection.choice)] if plan.warm else []
     starts += [(label, choice) for label, choice in uniform.items()

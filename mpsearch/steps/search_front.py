@@ -14,7 +14,7 @@ from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.types import ScoreTable
 from mpsearch.nas.hypervolume import hypervolume, nondominated
-from mpsearch.nas.landscape import Choice, Landscape
+from mpsearch.nas.landscape import Choice
 from mpsearch.nas.record import Record, records
 from mpsearch.nas.task import ACCURACY, LOSS, Task
 from mpsearch.report.search_front import SearchFront, SearchFrontPoint
@@ -25,13 +25,13 @@ from mpsearch.steps.choice import (
     totals_of,
     uniform_choices,
 )
+from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.search import run_study
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
 from mpsearch.steps.trials import TrialRunner, search_data
-from mpsearch.steps.units import units_of
 from mpsearch.workspace import digest
 
 _STARTS = 12
@@ -70,8 +70,7 @@ def search_front(session: Session, measured: Measured, estimator: str,
     asked = _asked(measured, estimator, objectives)
     data = search_data(session, plan.samples)
     task = Task(
-        landscape=Landscape(problem=asked.problem, units=units_of(measured.record.space),
-                            allocate=plugins.load("allocator", "ilp")()),
+        landscape=landscape_of(asked.problem, asked.losses, measured.record.space),
         measure=TrialRunner(session, measured, data.batches), objectives=tuple(objectives),
         costs={name: asked.cost(name) for name in asked.costs},
         starts=_starts(asked, warm=plan.warm), seed=session.request.seed)

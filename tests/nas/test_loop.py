@@ -8,11 +8,11 @@ from optuna.trial import TrialState
 
 from mpsearch.core.errors import BadInput, Infeasible, UnknownName
 from mpsearch.nas.importance import shares
-from mpsearch.nas.loop import LOOP, Worker
+from mpsearch.nas.loop import Worker
 from mpsearch.nas.race import Race, Rungs, best_of
-from mpsearch.nas.raw import RAW
 from mpsearch.nas.record import arrays, records
-from mpsearch.nas.samplers import MAKERS, Seeded, maker
+from mpsearch.nas.samplers import MAKERS, maker
+from mpsearch.nas.schedules import schedule, seeded
 from mpsearch.nas.storage import storage_of
 from mpsearch.nas.study import opened
 from mpsearch.nas.task import Outcome, Task
@@ -20,11 +20,12 @@ from mpsearch.nas.task import Outcome, Task
 RUNGS = Rungs(first=16, last=128)
 
 
-def run(task, trials, *, storage="memory", rungs=RUNGS, sampler="tpe", proposals=LOOP, **more):
+def run(task, trials, *, storage="memory", rungs=RUNGS, sampler="loop", **more):
     study = opened(storage_of(storage), "s", identity="one", directions=task.directions,
-                   starts=task.starts, trials=trials, sampler=Seeded(maker(sampler), task.seed),
+                   starts=task.starts, trials=trials,
+                   sampler=seeded(sampler, task.landscape, task.seed),
                    pruner=Race() if rungs else None)
-    Worker(study=study, task=task, rungs=rungs, proposals=proposals, **more).run()
+    Worker(study=study, task=task, rungs=rungs, proposals=schedule(sampler), **more).run()
     return study
 
 
@@ -142,10 +143,20 @@ def test_rungs_double_and_the_last_sample_is_none():
 
 @pytest.mark.parametrize("sampler", sorted(MAKERS))
 def test_samplers_of_the_raw_space_repeat_and_may_break_the_budget(net, task_of, sampler):
-    first, again = (told(run(task_of(net), 12, sampler=sampler, proposals=RAW, rungs=None))
-                    for _ in range(2))
+    first, again = (told(run(task_of(net), 12, sampler=sampler, rungs=None)) for _ in range(2))
     assert first == again
     assert {origin for _, origin, _, _ in first} == {"allocated", "uniform W2", "uniform W3", "raw"}
+
+
+@pytest.mark.parametrize("objectives", [("loss",), ("loss", "size")])
+@pytest.mark.parametrize(("sampler", "origin"), [("linas", "linas"), ("swaps", "swap")])
+def test_baselines_with_a_budget_repeat_and_keep_to_it(net, task_of, sampler, origin, objectives):
+    first, again = (told(run(task_of(net, objectives=objectives), 27, sampler=sampler, rungs=None))
+                    for _ in range(2))
+    assert first == again
+    assert all(net.landscape.problem.meets(choice) for _, _, choice, _ in first)
+    assert {each for _, each, _, _ in first[3:]} == {origin}
+    assert len({choice for _, _, choice, _ in first}) == 27
 
 
 def test_several_objectives_give_a_front(net, task_of):
@@ -209,3 +220,13 @@ def test_unknown_names_are_refused(net, task_of):
     with pytest.raises(Infeasible):
         net.landscape.allocate(net.landscape.problem.limited(0, 0.0))
     assert Task.__doc__
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "nsga3"])
+def test_a_population_begins_with_what_the_search_began_with(net, task_of, sampler):
+    study = run(task_of(net), 30, sampler=sampler, rungs=None)
+    assert len(study.sampler.infer_relative_search_space(study, study.trials[-1])) == net.groups
+    late = [each for each in records(study.trials) if each.ticket >= 24]
+    population = np.array([each.choice for each in records(study.trials) if each.ticket < 24])
+    inherited = [(population == each.choice).any(0).mean() for each in late]
+    assert np.mean(inherited) > 0.8

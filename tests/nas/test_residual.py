@@ -41,7 +41,7 @@ def test_draws_are_spread_around_the_mean_as_predicted(net, seen):
     choices, losses = seen
     made = fitted(net.landscape, choices[:20], np.log(losses[:20]))
     rng = np.random.default_rng(0)
-    drawn = np.array([made.drawn(rng) for _ in range(400)])
+    drawn = np.array([made.drawn(rng)[0] for _ in range(400)])
     base = totals(net.landscape.scores, choices[40:43])
     linear = np.einsum("dgs,ngs->dn", drawn, _columns(net, choices[40:43]))
     expected = np.einsum("gs,ngs->n", made.mean, _columns(net, choices[40:43]))

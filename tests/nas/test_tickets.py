@@ -326,7 +326,7 @@ def test_what_was_decided_for_a_ticket_stays(made_up, place):
     assert give_back(study, study.trials[trial.number], "its worker died", DIED)
     again = claimed(study, "another")
     assert again.params == trial.params
-    assert len(again.params) == 6
+    assert len(again.params) == 7
     assert worker._choice(again) == choice
     assert again.user_attrs["retry_of"] == trial.number
 
