@@ -19,12 +19,12 @@ import argparse
 import json
 import math
 from pathlib import Path
-from statistics import fmean
 
 import optuna
 
 from mpsearch.core.io import to_data, write
 from mpsearch.nas.hypervolume import hypervolume
+from mpsearch.report.curves import label_losses
 from mpsearch.report.style import BLUE, ORANGE, draw_figure
 from mpsearch.steps.choice import runnable
 from mpsearch.steps.compare import compare
@@ -157,12 +157,12 @@ def volumes(fronts):
 
 
 def table(document):
-    lines = ["| budget | space | held-out KL, a seed each | mean | against bits | left out |",
-             "|---:|---|---|---:|---|---|"]
+    lines = ["| budget | space | held-out KL, a seed each | against bits | left out |",
+             "|---:|---|---|---|---|"]
     for row in document["rows"]:
         verdicts = ", ".join(each["verdict"] for each in row.get("against_bits", ()))
         lines.append(f"| {row['budget']} | {row['space']} | "
-                     f"{', '.join(f'{kl:.4f}' for kl in row['kl'])} | {fmean(row['kl']):.4f} | "
+                     f"{', '.join(f'{kl:.4f}' for kl in row['kl'])} | "
                      f"{verdicts or '-'} | {'; '.join(map(in_short, row['left_out']))} |")
     for space, found in document["volumes"].items():
         lines.append(f"\nHypervolume of `{space}`: {', '.join(f'{each:.3f}' for each in found)}")
@@ -202,6 +202,7 @@ def picture(document):
                       color=colour, markersize=5)
     axes.plot([], [], "x", color=COLOURS["subnet"], markersize=5, label="skips a branch")
     axes.set_yscale("log")
+    label_losses(axes, axes.get_ylim())
     axes.set_xlabel(UNITS[document["objective"]])
     axes.set_ylabel("KL to the float model, nats")
     axes.legend(frameon=False)
