@@ -101,17 +101,6 @@ def test_runs_that_begin_at_kept_values_lose_the_same(opened):
     assert True in begun, "no run began from another's values"
 
 
-def test_a_search_resumes_to_the_same_end(net, options):
-    plans = [SearchPlan(trials=trials, samples=16, study="resumed") for trials in (6, 10)]
-    first, more = (api.search("4bpw", net, plan=plan, verify=False, **options) for plan in plans)
-    whole = api.search("4bpw", net, plan=SearchPlan(trials=10, samples=16, storage="memory"),
-                       verify=False, **options)
-    told = [[(each.choice, each.samples) for each in found.searched.records]
-            for found in (first, more, whole)]
-    assert told[1] == told[2]
-    assert told[1][:6] == told[0]
-
-
 @pytest.mark.parametrize("objectives", [("loss", "bops", "size"), ("loss", "latency")])
 def test_a_front_has_the_costs_of_what_stays(net, options, opened, objectives):
     found = api.search_front(objectives, net, device="zen5", verify=False,
