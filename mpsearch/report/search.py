@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mpsearch.report.curves import label_losses
 from mpsearch.report.grid import Grid, numbers, words
+from mpsearch.report.left_out import in_short
 from mpsearch.report.style import BLUE, GREY, ORANGE, draw_figure
 from mpsearch.report.units import number
 
@@ -39,7 +40,8 @@ class SearchReport:
 
     *low* and *high* are the 95 % interval of the best loss less the start's, on the samples that
     decided, allowing for the best being one of so many *candidates*; *verdict* says it in words.
-    *importance* says which groups decide.
+    *importance* says which groups decide, *left_out* what stays of branches that the best choice
+    does not keep whole.
     """
 
     model: str
@@ -59,6 +61,7 @@ class SearchReport:
     importance: Mapping[str, float] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     interrupted: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def search_tables(report: SearchReport) -> list[Grid | str]:
@@ -75,6 +78,8 @@ def search_tables(report: SearchReport) -> list[Grid | str]:
          f"{number(report.best.loss)} nats ({report.best.origin})"),
         ("best less start (95 %)", apart),
     ]
+    if report.left_out:
+        facts.append(("the best leaves out", in_short(report.left_out)))
     parts: list[Grid | str] = [Grid(title="Search", columns=words("") + numbers("value"),
                                     rows=tuple(facts))]
     if report.candidates > 1:

@@ -76,7 +76,6 @@ def search(*, budget: tuple[str, ...], objective: tuple[str, ...], front: bool, 
     model = model or DEFAULT_MODEL
     with workers(jobs):
         if front:
-            asked.pop("verify")
             require_no_budget(budget)
             points = api.search_front(objective, model, plan=plan, progress=bar, **asked)
             interrupted = answer_front(points, output, asked["workspace"], as_json=as_json)

@@ -11,7 +11,7 @@ from mpsearch.nas.importance import shares
 from mpsearch.nas.record import Record, arrays
 from mpsearch.report.search import SearchReport, TrialPoint
 from mpsearch.steps.allocate import Allocation
-from mpsearch.steps.choice import runnable
+from mpsearch.steps.choice import left_out, runnable, schemes_of
 from mpsearch.steps.compare import Comparison, compare
 from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import ProgressBar
@@ -102,6 +102,7 @@ def report_of(session: Session, searched: Searched) -> SearchReport:
         best=_point(searched.best), difference=against.difference, low=against.low,
         high=against.high, verdict=against.words, candidates=searched.candidates,
         interrupted=searched.interrupted,
+        left_out=left_out(schemes_of(allocation.measured.record.space, searched.best.choice)),
         importance=shares(landscape, choices, losses, searched.best.choice)
         if len(choices) > 2 else {})  # noqa: PLR2004 - what a fit of scores needs
 

@@ -17,7 +17,13 @@ from mpsearch.nas.landscape import Choice
 from mpsearch.nas.record import Record, records
 from mpsearch.nas.task import ACCURACY, LOSS, Task
 from mpsearch.report.search_front import SearchFront, SearchFrontPoint
-from mpsearch.steps.choice import runnable, totals_of, uniform_choices
+from mpsearch.steps.choice import (
+    left_out,
+    runnable,
+    schemes_of,
+    totals_of,
+    uniform_choices,
+)
 from mpsearch.steps.dominated import dominated
 from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import Measured, ProgressBar
@@ -52,8 +58,10 @@ class _Asked:
 
 def search_front(session: Session, measured: Measured, estimator: str,
                  objectives: Sequence[str], *, plan: SearchPlan,
-                 progress: ProgressBar) -> SearchFront:
+                 progress: ProgressBar, verify: bool = True) -> SearchFront:
     """The trials that no other one beats in all *objectives*, judged again on held-out samples.
+
+    Without *verify* they are not judged again.
 
     Raises:
         BadInput: objectives that are unknown or no front, or a study that cannot be used.
@@ -76,7 +84,7 @@ def search_front(session: Session, measured: Measured, estimator: str,
     found = [each for each in records(ran.trials) if each.complete]
     if not found:
         raise BadInput("no trial of the search was measured to its end")
-    made = _front(session, asked, task, found, progress)
+    made = _front(session, asked, task, found, progress if verify else None)
     return replace(made, samples=data.batches.samples, shared=data.shared, study=ran.name,
                    storage=ran.storage, interrupted=ran.interrupted)
 
@@ -113,11 +121,12 @@ def _starts(asked: _Asked, *, warm: bool) -> tuple[tuple[str, Choice], ...]:
 
 
 def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
-           progress: ProgressBar) -> SearchFront:
+           progress: ProgressBar | None) -> SearchFront:
     front = dominated(task, found)
     kept = [found[i] for i in front.kept]
-    held_out = measure_policies(session, {str(each.ticket): runnable(asked.measured, each.choice)
-                                          for each in kept}, progress)
+    held_out = {} if progress is None else measure_policies(
+        session, {str(each.ticket): runnable(asked.measured, each.choice) for each in kept},
+        progress)
     evaluations: Mapping[str, float] = {
         ticket: each.evaluation.kl for ticket, each in held_out.items()}
     return SearchFront(
@@ -126,7 +135,9 @@ def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
         reference=front.reference,
         points=tuple(sorted((SearchFrontPoint(
             ticket=each.ticket, origin=each.origin, choice=each.choice, values=each.values,
-            loss=each.loss, held_out=evaluations[str(each.ticket)],
-            totals=totals_of(asked.measured, each.choice, asked.losses)) for each in kept),
+            loss=each.loss, held_out=evaluations.get(str(each.ticket)),
+            totals=totals_of(asked.measured, each.choice, asked.losses),
+            left_out=left_out(schemes_of(asked.measured.record.space, each.choice)))
+            for each in kept),
             key=lambda point: point.totals.size_bits)),
         others=tuple(each.values for each in found))
