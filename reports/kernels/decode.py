@@ -1,16 +1,17 @@
 """A few rows times a large weight that comes from memory, against other libraries.
 
-    OMP_NUM_THREADS=1 python -W ignore reports/kernels/decode.py [--rounds 3] [--repeats 3]
+    OMP_NUM_THREADS=1 python -W ignore reports/kernels/decode.py [--rounds 3] [--repeats 3] [--save FILE]
 
 Each call takes the next of several copies of its weight, together at least 96 MiB.
 """
 
 import argparse
 from itertools import cycle
+from pathlib import Path
 from statistics import median
 
 import torch
-from measure import best_of, weight_of
+from measure import best_of, keep, weight_of
 from peer_ggml import BITS, TYPES, ggml_calls, library
 from peer_openvino import openvino_calls
 from peer_ort import ort_calls
@@ -93,8 +94,8 @@ def against(rows, repeats, times):
     """Each library's time, and how many times as fast ours of the same width is."""
     print(f"\n| {rows} rows: library | us | ours of that width is times as fast |\n|---|---:|---:|")
     for bits in (32, *WIDTHS):
-        ours = 4 if bits == 32 else bits  # noqa: PLR2004 - float
-        for name in (FLOATS if bits == 32 else few(bits)):  # noqa: PLR2004
+        ours = 4 if bits == 32 else bits
+        for name in (FLOATS if bits == 32 else few(bits)):
             if name not in times:
                 continue
             each = [repeat[name] / repeat[ours] for repeat in repeats]
@@ -102,11 +103,16 @@ def against(rows, repeats, times):
                   f"({min(each):.2f}-{max(each):.2f}) |", flush=True)
 
 
+def named(times):
+    return {f"W{call}" if call in WIDTHS else call: 1e6 * each for call, each in times.items()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--outputs", type=int, nargs="+", default=OUTPUTS)
+    parser.add_argument("--save", help="a JSON file, for picture.py")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"path {kernels().path}, torch {torch.__version__}")
@@ -121,6 +127,9 @@ def main():
             row(rows, outputs, found[rows][1])
         for rows in PEER_ROWS[outputs]:
             against(rows, *found[rows])
+        if options.save:
+            keep(Path(options.save), {f"1 x {INPUTS} x {outputs}": [
+                [named(times) for times in found[1][0]]]})
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def main():
     print(f"path {kernels().path}, torch {torch.__version__}\n")
     ones = torch.ones(ROWS, INPUTS)
     ones[:, 0] = 0  # a range has two ends
-    zeros_and_ones = (torch.rand(2, ROWS, INPUTS) < 0.5).float()  # noqa: PLR2004
+    zeros_and_ones = (torch.rand(2, ROWS, INPUTS) < 0.5).float()
     largest = missing(ones, torch.ones(OUTPUTS, INPUTS))
     mixed = missing(zeros_and_ones[0], zeros_and_ones[1][:OUTPUTS])
     normal = off(torch.randn(ROWS, INPUTS), torch.randn(OUTPUTS, INPUTS))

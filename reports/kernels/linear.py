@@ -5,14 +5,13 @@
 """
 
 import argparse
-import json
 import math
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
-from measure import best_of, weight_of
+from measure import best_of, keep, weight_of
 from peers import BYTES, FEW, FLOATS, SATURATING, all_calls, few
 
 from mpsearch.kernels import kernels, linear, quantize
@@ -117,13 +116,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--tokens", type=int, nargs="+", default=[197, 1576])
-    parser.add_argument("--save", help="a JSON file: tokens, shapes, repeats, microseconds")
+    parser.add_argument("--save", help="a JSON file, for picture.py")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"path {kernels().path}, torch {torch.__version__}")
     times = {tokens: table(tokens, options) for tokens in options.tokens}
     if options.save:
-        Path(options.save).write_text(json.dumps(times), encoding="utf-8")
+        keep(Path(options.save), {f"{tokens} tokens": found for tokens, found in times.items()})
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def _few(bits):
         import openvino
 
         codes, scales = few_codes(weight, bits)
-        if bits == 2:  # noqa: PLR2004 - the one width that has no signed type
+        if bits == 2:
             kind, stored, less = openvino.Type.u2, in_bytes(codes, bits), np.float32(2)
         else:
             kind = {4: openvino.Type.i4, 8: openvino.Type.i8}[bits]

@@ -24,7 +24,7 @@ def few(bits):
     """Names of the calls whose weights have so many *bits*."""
     ggml = [f"ggml {kind}{way}" for kind in TYPES if BITS[kind] == bits
             for way in ("", " repacked")]
-    return BYTES if bits == 8 else (f"ORT W{bits}", f"OpenVINO W{bits}", *ggml)  # noqa: PLR2004
+    return BYTES if bits == 8 else (f"ORT W{bits}", f"OpenVINO W{bits}", *ggml)
 
 
 FEW = tuple(name for bits in range(2, 8) for name in few(bits))
