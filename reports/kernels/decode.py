@@ -1,6 +1,7 @@
 """A few rows times a large weight that comes from memory, against other libraries.
 
-    OMP_NUM_THREADS=1 python -W ignore reports/kernels/decode.py [--rounds 3] [--repeats 3] [--save FILE]
+    OMP_NUM_THREADS=1 python -W ignore reports/kernels/decode.py [--rounds 3] [--repeats 3] \
+        [--outputs 4096 11008] [--rows 1 2 4 8 16] [--peers 1 4] [--save FILE]
 
 Each call takes the next of several copies of its weight, together at least 96 MiB.
 """
@@ -20,7 +21,7 @@ from peers import FLOATS, few, torch_calls
 from mpsearch.kernels import kernels, linear, quantize
 
 INPUTS, OUTPUTS = 4096, (4096, 11008)
-ROWS, PEER_ROWS = (1, 2, 4, 8, 16), {4096: (1, 4, 16), 11008: (1,)}
+ROWS, PEER_ROWS = (1, 2, 4, 8, 16), (1, 4)
 WIDTHS = (2, 3, 4, 5, 6, 7, 8)
 GROUP = 128
 TOGETHER = 96 << 20  # bytes: three times the last cache
@@ -42,12 +43,16 @@ class Turning:
         return next(self.following)()
 
 
-def own(x, outputs, bits, group=None):
+def packed(outputs, bits, group=None):
+    """Copies of one weight."""
     first = weight_of(outputs, INPUTS, bits, group)
-    many = [first] + [
+    return [first] + [
         type(first)(stream=first.stream.clone(), scale=first.scale, zero=first.zero,
                     sums=first.sums, bits=bits, outputs=outputs, inputs=INPUTS, group=first.group)
         for _ in range(copies(first.stream.nbytes) - 1)]
+
+
+def own(x, many):
     return Turning([lambda w=w: linear(quantize(x, -128, 127), w) for w in many])
 
 
@@ -72,12 +77,11 @@ def peers(x, weight):
     return made
 
 
-def measured(rows, outputs, weight, options):
+def measured(rows, weights, weight, options):
     x = torch.randn(rows, INPUTS)
     numbers = torch.ones(STREAM // 4)
-    calls = {"stream": numbers.sum, **{bits: own(x, outputs, bits) for bits in WIDTHS},
-             "W4, 128": own(x, outputs, 4, GROUP)}
-    if rows in PEER_ROWS[outputs]:
+    calls = {"stream": numbers.sum, **{name: own(x, many) for name, many in weights.items()}}
+    if rows in options.peers:
         calls |= peers(x, weight)
     return [best_of(calls, options.rounds, SLICE) for _ in range(options.repeats)]
 
@@ -112,22 +116,27 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--outputs", type=int, nargs="+", default=OUTPUTS)
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--peers", type=int, nargs="+", default=PEER_ROWS,
+                        help="rows with which libraries are measured too")
     parser.add_argument("--save", help="a JSON file, for picture.py")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"path {kernels().path}, torch {torch.__version__}")
     for outputs in options.outputs:
         weight, found = torch.randn(outputs, INPUTS), {}
+        weights = {bits: packed(outputs, bits) for bits in WIDTHS}
+        weights["W4, 128"] = packed(outputs, 4, GROUP)
         print(f"\n{INPUTS} x {outputs}, us (part of the stream's GB/s)\n\n| rows | stream GB/s | "
               + " | ".join(f"W{bits}" for bits in WIDTHS) + f" | W4, {GROUP} |\n|"
               + "---|" * 10)
-        for rows in ROWS:
-            repeats = measured(rows, outputs, weight, options)
+        for rows in options.rows:
+            repeats = measured(rows, weights, weight, options)
             found[rows] = repeats, {n: min(each[n] for each in repeats) for n in repeats[0]}
             row(rows, outputs, found[rows][1])
-        for rows in PEER_ROWS[outputs]:
+        for rows in options.peers:
             against(rows, *found[rows])
-        if options.save:
+        if options.save and 1 in options.peers:
             keep(Path(options.save), {f"1 x {INPUTS} x {outputs}": [
                 [named(times) for times in found[1][0]]]})
 
