@@ -49,7 +49,7 @@ def panel(axes, title, shapes):
 def main():
     found = json.loads((HERE / "peers.json").read_text(encoding="utf-8"))
     figure = Figure(figsize=(3.4 * len(found), 3.4), layout="constrained")
-    all_axes = figure.subplots(1, len(found))
+    all_axes = figure.subplots(1, len(found), squeeze=False)[0]
     for axes, (title, shapes) in zip(all_axes, found.items(), strict=True):
         panel(axes, title, shapes)
     all_axes[0].set_ylabel("times as fast as the best float32")

@@ -8,8 +8,8 @@ namespace {
 constexpr int64_t AHEAD = 2048;  // bytes
 constexpr int64_t STRIDE = 32;  // units at most before the next quarters: memory is read in order
 
-// Asks for the unit that lies AHEAD: weights from memory are read faster than the processor itself
-// foresees, which stops at every page. Beyond the stream this does nothing.
+// Asks for the unit that lies AHEAD: left to itself, the processor waits for weights that come from
+// memory. Beyond the stream this does nothing.
 template <int BITS>
 INLINE void foresee(const uint8_t* unit) {
   each<BITS>([&](auto line) LAMBDA { __builtin_prefetch(unit + AHEAD + line * 64); });
