@@ -55,7 +55,7 @@ def main():
     all_axes[0].set_ylabel("times as fast as the best float32")
     labels = {label: line for axes in all_axes
               for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    all_axes[0].legend(labels.values(), labels.keys(), fontsize=8, loc="best")
+    all_axes[-1].legend(labels.values(), labels.keys(), fontsize=8, loc="upper right")
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=130)
     write(HERE / "peers.png", drawn.getvalue())
