@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mpsearch.core import io
 from mpsearch.core.errors import BadInput
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 DEFAULT = ".mpsearch"
@@ -82,6 +88,28 @@ class Workspace:
     def ledger(self, key: str) -> FileLedger:
         """The ledger of the work under *key*, with what an interrupted run left in it."""
         return FileLedger(self.root / "ledgers" / f"{key}.jsonl")
+
+    @contextmanager
+    def locked(self, kind: str, key: str) -> Iterator[None]:
+        """Hold back others that would read, extend and save the same product meanwhile.
+
+        They wait until the block ends, or its process does. Where the system or the file system
+        knows no locks, nobody waits.
+
+        Raises:
+            BadInput: the workspace cannot be written.
+        """
+        path = self._path(kind, key, "lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab")
+        except OSError as error:
+            raise io.cannot_write(path, error) from error
+        with file:
+            if fcntl is not None:
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _path(self, kind: str, key: str, suffix: str = "json") -> Path:
         return self.root / kind / f"{key}.{suffix}"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+_SHARED = []  # the real export, and the one that shares, once there are any
 
 # Tests run side by side, one on each core: threads inside them would only get in the way.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -26,6 +27,18 @@ if not (Path("/proc/driver/nvidia").exists() or Path("/dev/kfd").exists()):
 settings.register_profile("mpsearch", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)  # other examples every time
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "mpsearch"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Let tests share captures, but for those of the room that makes them."""
+    trace = sys.modules.get("mpsearch.graph.trace")
+    if trace is None:
+        return
+    if not _SHARED:
+        _SHARED.extend((trace.export, _loaded("captures").Captures(trace.export)))
+    alone = ROOT / "tests" / "graph" in item.path.parents
+    trace.export = _SHARED[0 if alone else 1]
 
 
 @pytest.fixture(scope="session")

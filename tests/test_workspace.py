@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,19 @@ def test_the_same_product_has_the_same_bytes_and_no_temporary_file_stays(workspa
     one, two = sorted((workspace.root / "tables").iterdir())
     assert one.read_bytes() == two.read_bytes()
     assert [one.name, two.name] == ["one.json", "two.json"]
+
+
+def test_what_is_extended_under_a_lock_loses_nothing(workspace):
+    def add(own):
+        for turn in range(5):
+            with workspace.locked("lists", "key"):
+                found = workspace.load("lists", "key", list) or []
+                workspace.save("lists", "key", [*found, [own, turn]])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert sorted(workspace.load("lists", "key", list)) == [[a, b] for a in range(4)
+                                                            for b in range(5)]
 
 
 def test_a_workspace_that_is_a_file_is_refused(tmp_path):

@@ -95,33 +95,47 @@ def allocate(budget: str | Iterable[str] = (), model: str | nn.Module | None = N
         BadInput: anything about the inputs that cannot be used.
         Infeasible: the budget or tolerance is out of reach; the message names what is not.
     """
-    budgets = [Budget.parse(text) for text in ([budget] if isinstance(budget, str) else budget)]
     wanted = _wanted(tolerance, minimise, judge, objective)
-    require_budgets(budgets, needed=wanted is None)
+    budgets = _budgets(budget, needed=wanted is None)
     require_policies(calibration_policies)
     require_objective(objective)
     estimator = plugins.canonical("estimator", estimator)
     plugins.require("allocator", allocator)
-    if wanted is not None and minimise == "latency":
-        device = device or HOST
-    device = device_for(budgets, device, Workspace(workspace))
-    session = open_session(model, Workspace(workspace), options)
+    place = Workspace(workspace)
+    device = device_for(budgets, device or _needed(wanted), place)
+    session = open_session(model, place, options)
     if verify or wanted:
         measuring.require_data(session, [estimator])
     measured = measuring.measure(session, [estimator], progress, samples=objective == ROBUST,
                                  device=device,
                                  check=lambda known: _require_together(budgets, known))
-    if wanted is None:
-        allocation = allocating.allocate(measured, estimator, budgets, allocator, objective)
-    else:
-        from mpsearch.steps.tolerance import tolerate
-
-        allocation = tolerate(session, measured, estimator, budgets, wanted, allocator=allocator,
-                              progress=progress)
+    allocation = (
+        allocating.allocate(measured, estimator, budgets, allocator, objective)
+        if wanted is None else _tolerated(session, measured, estimator, budgets, wanted,
+                                          allocator=allocator, progress=progress))
     if not verify:
         return Result(policy=make_policy(session.request, allocation), allocation=allocation)
     return _verified(session, allocation, progress, allocator=allocator, keep=keep,
                      policies=calibration_policies)
+
+
+def _budgets(texts: str | Iterable[str], *, needed: bool) -> list[Budget]:
+    budgets = [Budget.parse(text) for text in ([texts] if isinstance(texts, str) else texts)]
+    require_budgets(budgets, needed=needed)
+    return budgets
+
+
+def _needed(wanted: Wanted | None) -> str | None:
+    """The device on which a tolerance needs times, where none is named."""
+    return HOST if wanted is not None and wanted.minimise == "latency" else None
+
+
+def _tolerated(session: Session, measured: Measured, estimator: str, budgets: Sequence[Budget],
+               wanted: Wanted, *, allocator: str, progress: ProgressBar) -> allocating.Allocation:
+    from mpsearch.steps.tolerance import tolerate
+
+    return tolerate(session, measured, estimator, budgets, wanted, allocator=allocator,
+                    progress=progress)
 
 
 def _wanted(tolerance: str | None, minimise: str, judge: str, objective: str) -> Wanted | None:

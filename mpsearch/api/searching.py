@@ -54,13 +54,14 @@ def search(budget: str | Iterable[str], model: str | nn.Module | None = None, *,
 
 def search_front(objectives: Sequence[str] = ("loss", "size"),
                  model: str | nn.Module | None = None, *, plan: SearchPlan | None = None,
-                 estimator: str = DEFAULT_ESTIMATOR, device: str | None = None,
-                 workspace: str = DEFAULT, progress: ProgressBar = silent,
-                 **options: Any) -> SearchFront:
+                 estimator: str = DEFAULT_ESTIMATOR, verify: bool = True,
+                 device: str | None = None, workspace: str = DEFAULT,
+                 progress: ProgressBar = silent, **options: Any) -> SearchFront:
     """Search for the policies that no other one beats in all *objectives*.
 
     They are ``loss`` or ``accuracy``, both measured, and any of ``size``, ``bops`` and ``latency``
-    (of *device*). The search begins with the exact front and every uniform policy.
+    (of *device*). The search begins with the exact front and every uniform policy. With *verify*
+    every point of the front is measured once more, on samples that the search has not seen.
 
     Raises:
         BadInput: anything about the inputs that cannot be used.
@@ -70,7 +71,8 @@ def search_front(objectives: Sequence[str] = ("loss", "size"),
     plan = _reachable(plan)
     session = open_session(model, Workspace(workspace), options)
     measured = measuring.measure(session, [estimator], progress, samples=True, device=device)
-    return searched(session, measured, estimator, objectives, plan=plan, progress=progress)
+    return searched(session, measured, estimator, objectives, plan=plan, progress=progress,
+                    verify=verify)
 
 
 def search_supernet(supernet: Supernet, budget: str | Iterable[str], *, most: int = DEFAULT_MOST,

@@ -70,6 +70,9 @@ def loads(text: bytes, kind: type[T], *, where: str) -> T:
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
+        if kind is Policy and _is_safetensors(text):
+            raise BadInput(f"{where} is no policy but a packed model, or other tensors: run a "
+                           f"packed model with mpsearch run --packed {where}") from error
         raise BadInput(f"{where} is not complete JSON ({error}): write it anew") from error
     if kind is Policy:
         data = _check_policy(data, where)
@@ -205,6 +208,11 @@ def _check_policy(data: Any, where: str) -> dict[str, Any]:
         raise BadInput(f"{where} is policy version {version}, this mpsearch reads up to "
                        f"{POLICY_VERSION}: upgrade mpsearch")
     return {key: value for key, value in data.items() if key != "$schema"}
+
+
+def _is_safetensors(text: bytes) -> bool:
+    """Whether this begins as such files do: with the length of a header that is JSON."""
+    return text[8:9] == b"{" and int.from_bytes(text[:8], "little") < len(text)
 
 
 def _refuse_constant(name: str) -> None:

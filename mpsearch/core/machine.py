@@ -21,7 +21,8 @@ class Timing:
 
     *operation* and *shape* are those of a `Piece` (shapes for one sample); *scheme* is the layer's
     scheme as the tool writes it, ``float`` where nothing is quantized. How a format finds its
-    scales is left out of that: it changes no time.
+    scales is left out of that: it changes no time. *rounds* says of how many rounds it is the
+    shortest time, 0 where that is not known.
 
     Raises:
         BadInput: a time that is not a finite number above or at 0, or no positive batch or threads.
@@ -33,6 +34,7 @@ class Timing:
     batch: int
     threads: int
     milliseconds: float
+    rounds: int = field(default=0, compare=False)  # how it was found, not what it says
 
     def __post_init__(self) -> None:
         if not 0 <= self.milliseconds < math.inf:
@@ -100,6 +102,18 @@ class MachineTable:
         """The table with *rows* added, each in the place of an earlier one of the same key."""
         merged = {row.key: row for row in (*self.rows, *rows)}
         return replace(self, rows=tuple(merged[key] for key in sorted(merged)))
+
+    def shortest(self, other: Self) -> Self:
+        """The table with what *other* has besides; of two times for one key, the shorter."""
+        own = {row.key: row for row in self.rows}
+        peaks = {peak.threads: peak for peak in (*other.peaks, *self.peaks)}
+        return replace(self, peaks=tuple(peaks.values())).with_rows(
+            row if row.key not in own else _shorter(own[row.key], row) for row in other.rows)
+
+
+def _shorter(one: Timing, two: Timing) -> Timing:
+    best = min(one, two, key=lambda row: row.milliseconds)
+    return replace(best, rounds=max(one.rounds, two.rounds))
 
 
 def told(key: tuple[str, str, str, int, int]) -> str:

@@ -9,10 +9,11 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ THREADS = "-fopenmp"
 PREFIX = "mpsearch_kernels-"
 FOLDER_VARIABLE = "MPSEARCH_KERNELS"
 _COMPILERS = ("c++", "g++", "clang++")
+
+Compiler = tuple[str, ...]
+"""A program, and arguments that come before all others."""
 
 
 class BuildFailed(Exception):
@@ -94,17 +98,26 @@ def cache_folder() -> Path:
     return Path(base) / "mpsearch" / "kernels"
 
 
-def find_compiler() -> str:
-    """The compiler: that named by CXX, or the first one there is.
+def find_compiler() -> Compiler:
+    """The compiler: that named by CXX, such as ``ccache g++``, or the first one there is.
 
     Raises:
         BuildFailed: there is none.
     """
-    named = os.environ.get("CXX")
-    for name in (named.split()[:1] if named else _COMPILERS):
-        if found := shutil.which(name):
-            return found
+    named = os.environ.get("CXX", "").strip()
+    for words in (_words(named) if named else [(name,) for name in _COMPILERS]):
+        if found := shutil.which(words[0]):
+            return (found, *words[1:])
     raise BuildFailed(f"no C++ compiler: {named or ', '.join(_COMPILERS)} not found")
+
+
+def _words(named: str) -> Iterator[Compiler]:
+    """What CXX may mean: a program whose path has blanks, or one with arguments."""
+    yield (named,)
+    try:
+        yield tuple(shlex.split(named))
+    except ValueError as problem:
+        raise BuildFailed(f"CXX={named} is no command: {problem}") from None
 
 
 def built(folder: Path, units: Sequence[Unit]) -> Path:
@@ -116,8 +129,8 @@ def built(folder: Path, units: Sequence[Unit]) -> Path:
         BuildFailed: there is no compiler, or it failed.
     """
     compiler = find_compiler()
-    version = _run([compiler, "--version"]).encode()
-    key = sources_key(units) + "-" + hashlib.sha256(version).hexdigest()[:8]
+    told = " ".join(compiler[1:]) + _run([*compiler, "--version"])
+    key = sources_key(units) + "-" + hashlib.sha256(told.encode()).hexdigest()[:8]
     library = folder / f"{PREFIX}{key}.so"
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +140,7 @@ def built(folder: Path, units: Sequence[Unit]) -> Path:
     return library
 
 
-def compile_units(compiler: str, units: Sequence[Unit], place: Path,
+def compile_units(compiler: Compiler, units: Sequence[Unit], place: Path,
                   extra: Sequence[str] = ()) -> Path:
     """The library of *units*, compiled and linked in the folder *place*.
 
@@ -145,25 +158,26 @@ def compile_units(compiler: str, units: Sequence[Unit], place: Path,
             if not isinstance(each, BuildFailed)]
     known = [f"-DWITH_{unit.name.upper()}" for unit, _ in kept]
     interface = place / "api.o"
-    _run([compiler, *first, "-O1", *known, "-c", str(SOURCES / "api.cpp"), "-o", str(interface)])
+    _run([*compiler, *first, "-O1", *known, "-c", str(SOURCES / "api.cpp"), "-o", str(interface)])
     library = place / "kernels.so"
-    _run([compiler, "-shared", *extra, *_threads(compiler), "-o", str(library), str(interface),
+    _run([*compiler, "-shared", *extra, *_threads(compiler), "-o", str(library), str(interface),
           *(str(each) for _, each in kept)])
     return library
 
 
-def _compiled(compiler: str, flags: Sequence[str], unit: Unit, place: Path) -> Path | BuildFailed:
+def _compiled(compiler: Compiler, flags: Sequence[str], unit: Unit, place: Path
+              ) -> Path | BuildFailed:
     out = place / f"{unit.name}.o"
     try:
-        _run([compiler, *flags, *unit.flags, "-c", str(SOURCES / unit.source), "-o", str(out)])
+        _run([*compiler, *flags, *unit.flags, "-c", str(SOURCES / unit.source), "-o", str(out)])
     except BuildFailed as failed:
         return failed
     return out
 
 
-def _threads(compiler: str) -> tuple[str, ...]:
+def _threads(compiler: Compiler) -> tuple[str, ...]:
     """OpenMP where it is torch's own runtime: other compilers would bring a second one."""
-    return () if "clang" in _run([compiler, "--version"]) else (THREADS,)
+    return () if "clang" in _run([*compiler, "--version"]) else (THREADS,)
 
 
 def _run(command: Sequence[str]) -> str:

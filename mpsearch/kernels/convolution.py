@@ -33,6 +33,10 @@ class PackedFilters:
     channels: int
     depthwise: Tensor | None
 
+    def scales(self) -> Tensor:
+        """Scales, float32 [outputs, groups of scales]."""
+        return torch.cat([part.scales() for part in self.parts])
+
     @classmethod
     def of(cls, codes: Tensor, scale: Tensor, zero: Tensor | None = None, *, bits: int, first: int,
            group: int | None = None, groups: int = 1) -> Self:
@@ -71,8 +75,7 @@ def conv2d(a: Activation, filters: PackedFilters, bias: Tensor | None = None, *,
     _check(a, filters, (*stride, *padding, *dilation))
     if filters.depthwise is not None and a.codes.dtype == torch.int8:
         sums = _depthwise(a, filters.depthwise, (*stride, *padding, *dilation))
-        scale = torch.cat([part.scales() for part in filters.parts])
-        out = sums.float() * scale.view(-1, 1, 1) * a.scale
+        out = sums.float() * filters.scales().view(-1, 1, 1) * a.scale
         return out if bias is None else out + bias.view(-1, 1, 1)
     rows = _windows(a, filters, stride, padding, dilation)
     outs = [linear(each, part) for each, part in zip(rows, filters.parts, strict=True)]
@@ -80,18 +83,24 @@ def conv2d(a: Activation, filters: PackedFilters, bias: Tensor | None = None, *,
     return (out if bias is None else out + bias).permute(0, 3, 1, 2)
 
 
-def conv2d_sums(a: Activation, filters: PackedFilters, *, stride: Pair = (1, 1),
-                padding: Pair = (0, 0), dilation: Pair = (1, 1)) -> Tensor:
+def conv2d_sums(a: Activation, filters: PackedFilters, *, number: int | None = None,
+                stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1)) -> Tensor:
     """The exact sums of `conv2d`, int32 (int64 for 16-bit codes).
 
+    Of filters whose scales have groups, those over the group of that *number*.
+
     Raises:
-        BadInput: as `conv2d`, or the filters' scales have groups.
+        BadInput: as `conv2d`, or the filters' scales have groups and no *number* is given.
     """
     _check(a, filters, (*stride, *padding, *dilation))
     if filters.depthwise is not None and a.codes.dtype == torch.int8:
         return _depthwise(a, filters.depthwise, (*stride, *padding, *dilation))
-    rows = _windows(a, filters, stride, padding, dilation)
-    outs = [linear_sums(each, part) for each, part in zip(rows, filters.parts, strict=True)]
+    rows, parts = _windows(a, filters, stride, padding, dilation), filters.parts
+    if number is not None:
+        rows = [each._replace(codes=each.codes[..., part.run(number)])
+                for each, part in zip(rows, parts, strict=True)]
+        parts = tuple(part.of_group(number) for part in parts)
+    outs = [linear_sums(each, part) for each, part in zip(rows, parts, strict=True)]
     return torch.cat(outs, -1).permute(0, 3, 1, 2)
 
 

@@ -109,6 +109,23 @@ class PackedWeight:
         codes = _in_units(self._unsigned(), self.group, self.groups)
         return replace(self, stream=_stream(codes.to(torch.uint8), self.bits))
 
+    def of_group(self, number: int) -> Self:
+        """The weight of one run of inputs, with its scales."""
+        if self.groups == 1:
+            return self
+        own, first = self._in_panels(), number * self.group
+        inputs = min(self.group, self.inputs - first)
+        runs = own.stream.view(len(self.scale), self.groups, -1, own.bits * PANEL)
+        one = {name: getattr(self, name)[:, number: number + 1].contiguous()
+               for name in ("scale", "zero", "sums")}
+        made = replace(own, stream=runs[:, number, : -(-inputs // UNIT)].reshape(-1),
+                       inputs=inputs, group=inputs, **one)
+        return made if self.stream.dtype == torch.uint8 else made.in_words()
+
+    def run(self, number: int) -> slice:
+        """Where that run is among the inputs."""
+        return slice(number * self.group, min((number + 1) * self.group, self.inputs))
+
     def steps(self) -> Tensor:
         """Codes less their zero points, int32 [outputs, inputs]."""
         zeros = self._rows(self.zero)[: self.outputs].repeat_interleave(self.group, 1)

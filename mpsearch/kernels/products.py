@@ -21,7 +21,8 @@ def linear(a: Activation, weight: PackedWeight, bias: Tensor | None = None) -> T
     over groups in their order), times the activation's, plus *bias* (float32 [outputs]). Results do
     not depend on the instruction set or the number of threads.
 
-    Activations of 16 bits go as two exact products of bytes.
+    Activations of 16 bits go as two exact products of bytes; their sums are scaled in float64, one
+    group after the other, and rounded to float32 once.
 
     Raises:
         BadInput: the shapes do not fit.
@@ -29,11 +30,8 @@ def linear(a: Activation, weight: PackedWeight, bias: Tensor | None = None) -> T
     bias = None if bias is None else _bias(bias, weight)
     a = _checked(a, weight)
     wide = a.codes.dtype == torch.int16
-    if wide and weight.groups == 1:
-        return _from_sums(linear_sums(a, weight), a, weight, bias)
     if wide:
-        high, low = _limbs(a)
-        return linear(high, weight) + linear(low, weight, bias)
+        return _rounded_once(a, weight, bias)
     kernels = ops.direct(a.codes)
     if kernels is not None:
         out = native.linear(kernels, a.rows(), a.zero, weight.stream,
@@ -174,8 +172,13 @@ def _limbs(a: Activation) -> tuple[Activation, Activation]:
             Activation(low.to(torch.int8), a.scale, low_zero))
 
 
-def _from_sums(sums: Tensor, a: Activation, weight: PackedWeight, bias: Tensor | None) -> Tensor:
-    rows = sums.view(-1, weight.outputs).double() * weight.scales()[:, 0]
-    out = (rows * a.scale.view(-1, 1)).float()
+def _rounded_once(a: Activation, weight: PackedWeight, bias: Tensor | None) -> Tensor:
+    total: Tensor | None = None
+    for number, scale in enumerate(weight.scales().double().unbind(1)):
+        part = a._replace(codes=a.codes[..., weight.run(number)])
+        sums = linear_sums(part, weight.of_group(number)).double() * scale
+        total = sums if total is None else total + sums
+    assert total is not None  # noqa: S101 - there is a group
+    out = (total.view(-1, weight.outputs) * a.scale.view(-1, 1)).float()
     out = out if bias is None else out + bias
-    return out.view(sums.shape)
+    return out.view(total.shape)

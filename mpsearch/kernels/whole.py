@@ -3,13 +3,14 @@
 Every pair of digits is one product of the 8-bit kernels, whose sums int32 holds. These are added in
 float64, each times its power of 256, lowest first: exact below 2**53, and above that each
 addition rounds at that place, 29 bits below where float32 rounds. The scales follow in float64, and
-one rounding to float32. Where inputs come in groups with scales of their own, the kernels round
-each digit's sums over groups to float32 before.
+one rounding to float32. Where inputs come in groups with scales of their own, that is done for one
+group after the other, and what they add to is rounded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,17 +38,14 @@ def any_linear(a: Activation | Numbers, weight: PackedWeight | WholeWeight,
     if isinstance(a, Activation) and isinstance(weight, PackedWeight):
         return linear(a, weight, bias)
     left, right = Numbers.of(a), WholeWeight.of(weight)
-    grouped = right.scale is None
 
     def multiply(plane: Activation, parts: Sequence[PackedWeight]) -> Tensor:
         runs = [plane._replace(codes=plane.codes[..., run]) for run in right.runs]
-        if grouped:
-            return linear(runs[0], parts[0])
         sums = [linear_sums(run, part) for run, part in zip(runs, parts, strict=True)]
         return sums[0] if len(sums) == 1 else _together(sums)
 
-    total = _summed(left.strands, right.strands, multiply)
-    total = total if right.scale is None else total * right.scale
+    total = (_of_groups(left, right) if right.scale is None
+             else _summed(left.strands, right.strands, multiply) * right.scale)
     out = (total * _by_row(left.scale, left.codes)).float()
     return out if bias is None else out + bias.float()
 
@@ -97,15 +95,36 @@ def any_conv2d(a: Activation | Numbers, filters: PackedFilters | Sequence[Strand
             return conv2d(a, filters, bias, **window)
         filters = (Strand(1.0, (filters,)),)
     left = Numbers.of(a)
-    multiply = conv2d if scale is None else conv2d_sums
+    scales = filters[0].planes[0].scales() if scale is None else scale.view(-1, 1)
+    total: Tensor | None = None
+    for number, own in enumerate(scales.unbind(1)):
+        def multiply(plane: Activation, digit: PackedFilters, number: int = number) -> Tensor:
+            return conv2d_sums(plane, digit, number=number if scale is None else None, **window)
 
-    def product(plane: Activation, digit: PackedFilters) -> Tensor:
-        return multiply(plane, digit, **window)
-
-    total = _summed(left.strands, filters, product)
-    total = total if scale is None else total * scale.view(-1, 1, 1)
+        scaled = _summed(left.strands, filters, multiply) * own.double().view(-1, 1, 1)
+        total = scaled if total is None else total + scaled
+    assert total is not None  # noqa: S101 - there is a scale
     out = (total * left.scale.double()).float()
     return out if bias is None else out + bias.float().view(-1, 1, 1)
+
+
+def _of_groups(left: Numbers, right: WholeWeight) -> Tensor:
+    """float64 sums over each group of inputs, times its scales, one group after the other."""
+    strands = [Strand(unit, tuple(_ready(digit)[0] for digit in digits))
+               for unit, digits in right.strands]
+    first: PackedWeight = strands[0].planes[0]
+    total: Tensor | None = None
+    for number, scale in enumerate(first.scales().double().unbind(1)):
+        own = [Strand(unit, tuple(part.of_group(number) for part in parts))
+               for unit, parts in strands]
+        sums = _summed(left.strands, own, partial(_of_run, first.run(number)))
+        total = sums * scale if total is None else total + sums * scale
+    assert total is not None  # noqa: S101 - there is a group
+    return total
+
+
+def _of_run(run: slice, plane: Activation, part: PackedWeight) -> Tensor:
+    return linear_sums(plane._replace(codes=plane.codes[..., run]), part)
 
 
 def _summed(left: Sequence[Strand], right: Sequence[Strand],

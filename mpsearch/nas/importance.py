@@ -15,7 +15,8 @@ def shares(landscape: Landscape, choices: Integers, losses: np.ndarray, best: Ch
 
     Scores are corrected by what was measured. Their totals are taken at thousands of choices near
     *best* within the limits, and the variance of the total is split into its covariances with the
-    part of every group.
+    part of every group. Only the better half counts: a choice that nobody would take, such as to
+    leave out what all else needs, would make up all of the spread.
     """
     positive = np.maximum(losses, losses[losses > 0].min() if (losses > 0).any() else 1.0)
     table = fitted(landscape, choices, np.log(positive))
@@ -23,6 +24,7 @@ def shares(landscape: Landscape, choices: Integers, losses: np.ndarray, best: Ch
     near = around(landscape, best, np.random.default_rng(seed))
     parts = scores[np.arange(len(scores)), near]
     total = parts.sum(1)
+    parts, total = (each[total <= np.median(total)] for each in (parts, total))
     spread = float(total.var())
     if not spread:
         return {}

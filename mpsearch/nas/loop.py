@@ -9,12 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from mpsearch.core.errors import BadInput, Infeasible, MpsearchError
-from mpsearch.nas.landscape import Choice, Landscape
+from mpsearch.nas.landscape import Choice, Floats, Integers, Landscape
+from mpsearch.nas.lost import cheapest_worth, lost
 from mpsearch.nas.patience import StorageLost
 from mpsearch.nas.proposals import Improvement, Prices, Proposal, Refit, Scattered, Swap, Thompson
 from mpsearch.nas.race import Rungs
@@ -132,11 +134,9 @@ class Worker:
         ticket = int(trial.user_attrs[TICKET])
         trials = self.study.get_trials(deepcopy=False)
         choices, losses = arrays(records(trials))
-        groups = len(self.task.landscape.sizes)
+        choices = choices.reshape(-1, len(self.task.landscape.sizes))
         rng = np.random.default_rng([self.task.seed, ticket])
-        state = State(
-            landscape=self._landscape(rng), whole=self.task.landscape, rng=rng, losses=losses,
-            choices=choices.reshape(-1, groups), taken=choices_of(trials))
+        state = self._state(choices, losses, choices_of(trials), rng)
         turn = self.proposals[ticket % len(self.proposals)]
         for name, propose in (turn, *_RESERVE):
             choice = propose(state, trial)
@@ -144,16 +144,14 @@ class Worker:
                 return name, choice
         raise Infeasible("there is no choice within the limits that was not measured")
 
-    def _landscape(self, rng: np.random.Generator) -> Landscape:
-        """The one of the task; of a front, within limits drawn anew."""
+    def _state(self, choices: Integers, losses: Floats, taken: frozenset[Choice],
+               rng: np.random.Generator) -> State:
+        """What is known; of a front, within limits drawn anew from where losses begin to fall."""
         own = self.task.landscape
-        if len(self.task.objectives) == 1:
-            return own
-        limits = tuple(
-            min(limit, own.problem.floor(m) + rng.beta(1.0, 1.5) * (
-                own.problem.ceiling(m) - own.problem.floor(m)))
-            for m, limit in enumerate(own.problem.limits))
-        return replace(own, problem=replace(own.problem, limits=limits))
+        here = own if len(self.task.objectives) == 1 else replace(own, problem=replace(
+            own.problem, limits=_drawn(own, lost(own, choices, losses), choices, rng)))
+        return State(landscape=here, whole=own, rng=rng, losses=losses, choices=choices,
+                     taken=taken)
 
     def _measured(self, trial: Trial, choice: Choice) -> None:
         outcome = self.task.measure(choice, self._judge(trial))
@@ -179,3 +177,13 @@ class Worker:
             return not trial.should_prune()
 
         return go_on
+
+
+def _drawn(landscape: Landscape, gone: NDArray[np.bool_], choices: Integers,
+           rng: np.random.Generator) -> tuple[float, ...]:
+    """Limits for one trial of a front: more of them low ones, none where all is lost."""
+    problem = landscape.problem
+    floors = [cheapest_worth(landscape, choices, gone)] if gone.any() else [
+        problem.floor(m) for m in range(len(problem.limits))]
+    return tuple(min(limit, floor + rng.beta(1.0, 1.5) * (problem.ceiling(m) - floor))
+                 for m, (limit, floor) in enumerate(zip(problem.limits, floors, strict=True)))

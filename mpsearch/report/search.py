@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mpsearch.report.curves import label_losses
 from mpsearch.report.grid import Grid, numbers, words
+from mpsearch.report.left_out import in_short
 from mpsearch.report.style import BLUE, GREY, ORANGE, draw_figure
 from mpsearch.report.units import number
 
@@ -38,7 +39,9 @@ class SearchReport:
     """A search that is over, or was interrupted.
 
     *low* and *high* are the 95 % interval of the best loss less the start's, on the samples that
-    decided; *importance* says which groups decide.
+    decided, allowing for the best being one of so many *candidates*; *verdict* says it in words.
+    *importance* says which groups decide, *left_out* what stays of branches that the best choice
+    does not keep whole.
     """
 
     model: str
@@ -54,9 +57,11 @@ class SearchReport:
     low: float
     high: float
     verdict: str
+    candidates: int = 0
     importance: Mapping[str, float] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     interrupted: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def search_tables(report: SearchReport) -> list[Grid | str]:
@@ -73,8 +78,12 @@ def search_tables(report: SearchReport) -> list[Grid | str]:
          f"{number(report.best.loss)} nats ({report.best.origin})"),
         ("best less start (95 %)", apart),
     ]
+    if report.left_out:
+        facts.append(("the best leaves out", in_short(report.left_out)))
     parts: list[Grid | str] = [Grid(title="Search", columns=words("") + numbers("value"),
                                     rows=tuple(facts))]
+    if report.candidates > 1:
+        parts.append(f"The interval allows for the best being one of {report.candidates} trials.")
     if report.shared:
         parts.append("The samples that decided are among those that scores were made of: give more "
                      "data, or fewer --calibration-samples.")
@@ -101,11 +110,10 @@ def _compose(report: SearchReport) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_INCHES, layout="constrained")
-    judged = "not beyond noise" if report.verdict == "same" else f"{report.verdict} beyond noise"
     figure.suptitle(
         f"{report.model}: search within {', '.join(report.budgets)}, judged on {report.samples} "
         f"samples\nbest {number(report.best.loss)} nats, start {number(report.start.loss)}: "
-        f"{judged} there", x=0.01, ha="left", fontsize=10)
+        f"{report.verdict} there", x=0.01, ha="left", fontsize=10)
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 2])
     _losses(upper, report)
     names = list(report.importance)[:_SHOWN][::-1]

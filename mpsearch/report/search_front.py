@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpsearch.core.types import Totals
 from mpsearch.report.curves import label_losses
 from mpsearch.report.grid import Grid, numbers, words
+from mpsearch.report.left_out import in_short
 from mpsearch.report.style import BLUE, GREY, ORANGE, draw_figure
 from mpsearch.report.units import number
 
@@ -23,15 +25,20 @@ _INCHES = (8.0, 4.6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchFrontPoint:
-    """A trial that no other one beats: its objectives' *values*, and its loss held out."""
+    """A trial that no other one beats: its objectives' *values*.
+
+    *held_out* is its loss there, where it was measured; *left_out* says what stays of branches
+    that are not whole.
+    """
 
     ticket: int
     origin: str
     choice: tuple[int, ...]
     values: tuple[float, ...]
     loss: float
-    held_out: float
+    held_out: float | None
     totals: Totals
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +66,14 @@ class SearchFront:
 
 def front_parts(found: SearchFront) -> list[Grid | str]:
     """The front, and how much it dominates."""
-    rows = tuple((str(p.ticket), p.origin, *map(number, p.values), number(p.held_out))
-                 for p in found.points)
-    columns = words("trial", "proposed by") + numbers(*found.objectives, "KL held out")
+    partial = any(p.left_out for p in found.points)
+    judged = all(p.held_out is not None for p in found.points)
+    rows = tuple((str(p.ticket), p.origin, *map(number, p.values),
+                  *([number(p.held_out or 0.0)] if judged else []),
+                  *([in_short(p.left_out)] if partial else [])) for p in found.points)
+    columns = (words("trial", "proposed by") + numbers(*found.objectives)
+               + (numbers("KL held out") if judged else ())
+               + (words("left out") if partial else ()))
     more = "" if not found.started else (
         f", {100 * (found.hypervolume / found.started - 1):.2f} % above that of its starts")
     volume = f"Hypervolume, with log10 of losses: {number(found.hypervolume)}{more}"
@@ -93,8 +105,10 @@ def _compose(found: SearchFront) -> Figure:
     axes.plot([p.values[across] for p in line], [p.values[up] for p in line], "-o", color=BLUE,
               markersize=3, label="front")
     if found.objectives[up] == "loss":
-        axes.plot([p.values[across] for p in line], [p.held_out for p in line], "x", color=ORANGE,
-                  markersize=4, label="the same, held out")
+        judged = [(p.values[across], p.held_out) for p in line if p.held_out is not None]
+        if judged:
+            axes.plot(*zip(*judged, strict=True), "x", color=ORANGE, markersize=4,
+                      label="the same, held out")
         axes.set_yscale("log")
         label_losses(axes, axes.get_ylim())
     axes.set_xlabel(_UNITS[found.objectives[across]])

@@ -44,7 +44,8 @@ DEVICE = click.option(
     "or imported (host by default), or a shipped profile such as zen5, h200; with batch and "
     "threads as host(batch=8,threads=2).")
 JOBS = click.option("--jobs", "-j", default=1,
-                    help="Processes that score layers side by side; each loads the model.")
+                    help="Processes that score layers, or run batches of a search, side by side; "
+                    "each loads the model.")
 WORKSPACE = click.option("--workspace", default=DEFAULT, metavar="PATH",
                          help="Folder of measured products.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+from click.core import ParameterSource
+
 from mpsearch.core import io
 from mpsearch.core.errors import BadInput
 from mpsearch.core.types import Policy
@@ -34,8 +37,14 @@ def require_one_source(policy: Path | None, packed: Path | None, save: Path | No
                        "file")
     if packed is not None and weights is not None:
         raise BadInput("a packed file has its own weights: leave out --weights")
+    if packed is not None and _was_given("workspace"):
+        raise BadInput("a packed file has all that was measured: leave out --workspace")
     if save is not None:
         io.require_apart(save, policy)
+
+
+def _was_given(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def packing_notes(policy: Policy, done: Packing) -> list[str]:

@@ -83,7 +83,7 @@ def _shown(found: Found, files: Sequence[Path]) -> Tables:
     """The search, its answer on held-out samples, and the files that were written."""
     parts = search_tables(found.report)
     if found.judged is not None:
-        parts.append(_held_out(found))
+        parts += [_held_out(found), _told(found)]
     searched = found.searched
     return [*parts, *_end(searched.interrupted, searched.study, searched.storage, files)]
 
@@ -93,13 +93,26 @@ def _end(interrupted: bool, study: str, storage: str, files: Sequence[Path]) -> 
     return [*more, f"Study {study} in {storage}", *(f"wrote {path}" for path in files)]
 
 
+def _told(found: Found) -> str:
+    """What the held-out samples say of the search, in a sentence."""
+    assert found.judged is not None  # noqa: S101 - it was asked before
+    start, against = found.judged.start, found.judged.against.get(found.judged.start)
+    if against is None:
+        return f"The search found nothing better than where it began: the policy is {start}."
+    if found.policy.provenance["search"]["winner"]:
+        return f"Better than {start} beyond noise, here and on the samples that decided."
+    worse = (" It is written all the same, since these samples choose nothing; with more "
+             "--search-samples that is rarer.") if against.verdict == "worse" else ""
+    return f"No proven winner over {start}: {against.words} on held-out samples.{worse}"
+
+
 def _held_out(found: Found) -> Grid:
     assert found.judged is not None  # noqa: S101 - it was asked before
     rows = []
     for label, each in found.judged.measured.items():
         against, top1 = found.judged.against.get(label), each.evaluation.top1
         verdict = "" if against is None else (
-            f"search is {against.verdict} ({number(against.low)} to {number(against.high)})")
+            f"search is {against.words} ({number(against.low)} to {number(against.high)})")
         rows.append((label, number(each.evaluation.kl), number(each.evaluation.kl_stderr),
                      "" if top1 is None else f"{100 * top1:.1f}", verdict))
     return Grid(title=f"Held-out samples: {len(found.judged.measured[label].kl)}",

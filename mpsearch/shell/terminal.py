@@ -13,6 +13,8 @@ from mpsearch.core.budget import Budget
 from mpsearch.core.errors import BadInput
 from mpsearch.report.grid import Grid
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell has it."""
 Tables = Sequence[Grid | str]
 
 

@@ -10,6 +10,8 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.types import OPERANDS, Group, Kind, LayerSpec, Scheme
 from mpsearch.spaces.settings import Settings, cheapest_first
 
+_BRANCH = "subnet branch"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
@@ -55,7 +57,7 @@ def _ties(layers: Sequence[LayerSpec], settings: Mapping[str, Settings],
         reasons = (parameter and f"shared parameter '{parameter}'",
                    reads and f"shared activations '{reads}'",
                    state.tie,
-                   layer.branch in branches and f"subnet branch '{layer.branch}'")
+                   layer.branch in branches and f"{_BRANCH} '{layer.branch}'")
         for reason in reasons:
             if reason:
                 ties.setdefault(reason, []).append(layer.name)
@@ -108,5 +110,8 @@ def _no_common_scheme(names: Sequence[str], ties: Mapping[str, Sequence[str]], s
                       ) -> BadInput:
     reasons = [reason for reason, tied in ties.items() if len(set(tied) & set(names)) > 1]
     layers = ", ".join(f"'{name}'" for name in names)
+    hint = (f"; attention's products too, where it is a {_BRANCH}"
+            if any(reason.startswith(_BRANCH) for reason in reasons) else "")
     return BadInput(f"{source}: layers {layers} must have one scheme ({'; '.join(reasons)}) but "
-                    "no scheme is on the menu of each: give them a common width and granularity")
+                    "no scheme is on the menu of each: give them a common width and granularity"
+                    f"{hint}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from mpsearch.core.formats import Format
@@ -22,6 +22,11 @@ def schemes_of(space: SearchSpace, choice: Sequence[int]) -> dict[str, Scheme]:
     chosen = {layer: group.schemes[k] for group, k in zip(space.groups, choice, strict=True)
               for layer in group.layers}
     return {layer.name: chosen[layer.name].for_kind(layer.kind) for layer in space.layers}
+
+
+def left_out(schemes: Mapping[str, Scheme]) -> dict[str, str]:
+    """What *schemes* leave out of residual branches, by branch: ``skip``, ``keep 2/3``."""
+    return {scheme.keep.branch: str(scheme.keep) for scheme in schemes.values() if scheme.keep}
 
 
 def ranges_of(measured: Measured, schemes: dict[str, Scheme]) -> dict[str, dict[str, StaticRange]]:

@@ -30,6 +30,11 @@ class Comparison:
             return "better"
         return "worse" if self.low > 0 else "same"
 
+    @property
+    def words(self) -> str:
+        """The verdict as it is told."""
+        return "not distinguishable" if self.verdict == "same" else f"{self.verdict} beyond noise"
+
 
 def compare(this: Sequence[float], that: Sequence[float]) -> Comparison:
     """Compare two losses measured on the same samples, in the same order.

@@ -11,15 +11,15 @@ from mpsearch.nas.importance import shares
 from mpsearch.nas.record import Record, arrays
 from mpsearch.report.search import SearchReport, TrialPoint
 from mpsearch.steps.allocate import Allocation
-from mpsearch.steps.choice import runnable
+from mpsearch.steps.choice import left_out, runnable, schemes_of
 from mpsearch.steps.compare import Comparison, compare
+from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.measurement import Measurement, measure_policies
 from mpsearch.steps.policy import make_policy
 from mpsearch.steps.search import Searched, search
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.units import units_of
 
 BEST = "search"
 
@@ -38,11 +38,19 @@ class Found:
 class Judged:
     """The best choice, the start and uniform ones on samples that nobody has seen.
 
-    *against* compares the best choice with each of the others: its KL less theirs.
+    *against* compares the best choice with each of the others: its KL less theirs. These samples
+    choose nothing, so the comparison with the *start* needs no allowance for the trials.
     """
 
     measured: Mapping[str, Measurement]
     against: Mapping[str, Comparison]
+    start: str
+
+    @property
+    def verdict(self) -> str:
+        """The best choice beside the start, in words."""
+        against = self.against.get(self.start)
+        return "the same policy" if against is None else against.words
 
 
 def find(session: Session, allocation: Allocation, plan: SearchPlan, progress: ProgressBar,
@@ -66,7 +74,7 @@ def judge(session: Session, searched: Searched, progress: ProgressBar) -> Judged
                chosen.values()}
     found = measure_policies(
         session, {label: runnable(measured, choice) for label, choice in chosen.items()}, progress)
-    return Judged(measured=found, against={
+    return Judged(measured=found, start=searched.start.origin, against={
         label: compare(found[BEST].kl, each.kl) for label, each in found.items() if label != BEST})
 
 
@@ -82,11 +90,9 @@ def policy_of(session: Session, searched: Searched, judged: Judged | None) -> Po
 
 def report_of(session: Session, searched: Searched) -> SearchReport:
     """Everything that tables and the picture show."""
-    from mpsearch.nas.landscape import Landscape
-
     allocation, against = searched.allocation, searched.against
-    landscape = Landscape(problem=allocation.problem, allocate=lambda _: allocation.selection,
-                          units=units_of(allocation.measured.record.space))
+    landscape = landscape_of(allocation.problem, allocation.losses,
+                             allocation.measured.record.space)
     choices, losses = arrays(searched.records)
     return SearchReport(
         model=session.request.model, seed=session.request.seed, sampler=searched.plan.sampler,
@@ -94,7 +100,9 @@ def report_of(session: Session, searched: Searched) -> SearchReport:
         samples=searched.samples, shared=searched.shared, failures=searched.failures,
         trials=tuple(map(_point, searched.records)), start=_point(searched.start),
         best=_point(searched.best), difference=against.difference, low=against.low,
-        high=against.high, verdict=against.verdict, interrupted=searched.interrupted,
+        high=against.high, verdict=against.words, candidates=searched.candidates,
+        interrupted=searched.interrupted,
+        left_out=left_out(schemes_of(allocation.measured.record.space, searched.best.choice)),
         importance=shares(landscape, choices, losses, searched.best.choice)
         if len(choices) > 2 else {})  # noqa: PLR2004 - what a fit of scores needs
 
@@ -106,15 +114,24 @@ def _about(searched: Searched, judged: Judged | None) -> dict[str, Any]:
         "samples": searched.samples, "samples_of_scores": searched.shared,
         "trial": searched.best.ticket, "proposed_by": searched.best.origin,
         "loss": searched.best.loss, "start_loss": searched.start.loss,
-        "difference_95": [against.low, against.high], "verdict": against.verdict,
+        "difference_95": [against.low, against.high], "candidates": searched.candidates,
+        "verdict": against.words, "held_out_verdict": judged and judged.verdict,
+        "winner": _won(searched, judged),
         "held_out": {} if judged is None else {
             label: {"kl": each.evaluation.kl, **_line(judged.against.get(label))}
             for label, each in judged.measured.items()}}
 
 
+def _won(searched: Searched, judged: Judged | None) -> bool:
+    """Whether the best choice beats the start beyond noise wherever the two were compared."""
+    held_out = judged.against.get(judged.start) if judged else searched.against
+    return all(each is not None and each.verdict == "better"
+               for each in (searched.against, held_out))
+
+
 def _line(against: Comparison | None) -> dict[str, Any]:
     return {} if against is None else {"search_less_this_95": [against.low, against.high],
-                                       "search_is": against.verdict}
+                                       "search_is": against.words}
 
 
 def _point(record: Record) -> TrialPoint:

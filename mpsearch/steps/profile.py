@@ -12,6 +12,7 @@ from mpsearch.core.flow import Flow
 from mpsearch.core.machine import MachineTable
 from mpsearch.cost.devices import is_predicted
 from mpsearch.steps.devices import (
+    DEVICES,
     FLOWS,
     HOST,
     DeviceRef,
@@ -24,6 +25,7 @@ from mpsearch.steps.measure import ProgressBar, measure
 from mpsearch.steps.record import StudyRecord
 from mpsearch.steps.session import Session
 from mpsearch.steps.timer import Timer
+from mpsearch.workspace import Workspace, digest
 
 if TYPE_CHECKING:
     from mpsearch.backends.timing import Provider
@@ -113,15 +115,22 @@ def profile(session: Session, plan: ProfilePlan, progress: ProgressBar) -> Profi
     for batch in plan.batches:
         for threads in plan.threads:
             timer.run(batch, threads)
-    known = saved_table(session.workspace, plan.device)
-    base = known[1] if known is not None and known[1].same_machine(own) else own
     needed = {(*key, batch, threads) for key in flow.needed(record.space)
               for batch in plan.batches for threads in plan.threads}
-    table = replace(base, peaks=timer.store.peaks, fusions=own.fusions, packed=own.packed)
-    table = table.with_rows(row for row in timer.store.rows if row.key in needed)
-    save_table(session.workspace, table)
-    return Profile(table=table, record=record, flow=flow, plan=plan, new=timer.new,
-                   refused=tuple(timer.refused))
+    own = replace(own, peaks=timer.store.peaks,
+                  rows=tuple(row for row in timer.store.rows if row.key in needed))
+    return Profile(table=_kept(session.workspace, own), record=record, flow=flow, plan=plan,
+                   new=timer.new, refused=tuple(timer.refused))
+
+
+def _kept(workspace: Workspace, own: MachineTable) -> MachineTable:
+    """The device's table: *own*, beside the rows that other models left in it."""
+    with workspace.locked(DEVICES, digest(own.device)):
+        known = saved_table(workspace, own.device)
+        table = own if known is None or not known[1].same_machine(own) else replace(
+            own, rows=known[1].rows).with_rows(own.rows)
+        save_table(workspace, table)
+    return table
 
 
 def _predicted(session: Session, plan: ProfilePlan, record: StudyRecord, flow: Flow) -> Profile:

@@ -25,25 +25,24 @@ class Reuse:
         self._captured, self._batches, self._memory = captured, batches, memory
         self._places: tuple[int, ...] | None = None
         self._best: dict[str, Scheme] = {}
-        self._kept: list[Kept] = []
-        self._now: list[Kept] = []
+        self._kept: dict[int, Kept] = {}
+        self._now: dict[int, Kept] = {}
         self._schemes: dict[str, Scheme] = {}
         self._first = 0
 
     def begin(self, schemes: Mapping[str, Scheme]) -> None:
         """Another choice is to run, whose layers have these *schemes*."""
-        self._schemes, self._now = dict(schemes), []
+        self._schemes, self._now = dict(schemes), {}
         changed = [name for name, scheme in schemes.items() if self._best.get(name) != scheme]
         self._first = first_use(self._captured.program, self._captured.layers, changed)
 
-    def run(self, module: SimulatedModule, args: tuple[Tensor, ...]) -> Tensor:
-        """The output of the choice on the next batch."""
-        index = len(self._now)
-        known = self._kept[index] if index < len(self._kept) else {}
+    def run(self, module: SimulatedModule, args: tuple[Tensor, ...], index: int) -> Tensor:
+        """The output of the choice on the batch of that *index*."""
+        known = self._kept.get(index, {})
         output, kept = module.forward_kept(
             args, self._chosen(args), {place: values for place, values in known.items()
                                        if place <= self._first})
-        self._now.append(kept)
+        self._now[index] = kept
         return output
 
     def better(self) -> None:

@@ -15,25 +15,31 @@ from mpsearch.nas.record import REASON, Record, records
 from mpsearch.nas.schedules import schedule, seeded
 from mpsearch.nas.storage import storage_of
 from mpsearch.nas.study import opened
-from mpsearch.nas.task import Task
+from mpsearch.nas.task import Measure, Task
+from mpsearch.nas.winner import band
 from mpsearch.steps.allocate import Allocation
 from mpsearch.steps.choice import totals_of, uniform_choices
-from mpsearch.steps.compare import Comparison, compare
+from mpsearch.steps.compare import Comparison
+from mpsearch.steps.course import Course
 from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import ProgressBar
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.trials import SearchData, TrialRunner, search_data
+from mpsearch.steps.trial_data import SearchData, search_data
+from mpsearch.steps.trials import trial_runner
 from mpsearch.workspace import digest
 
-ALLOCATED = "allocated"
+ALLOCATED, UNIFORM = "allocated", "uniform "
+"""How the origins of trials begin that a search starts with."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
     """What a search found: every trial, the *best* one, and the *start* it is compared with.
 
-    *against* is the paired difference of the two on the samples that decided; *allocation* the
-    integer program's, with the best choice in place of its own.
+    That is the allocated choice; in a cold search the best uniform one.
+    *against* is the paired difference of the two on the samples that decided, with an interval that
+    counts that the best one was picked out of so many *candidates*; *allocation* the integer
+    program's, with the best choice in place of its own.
     """
 
     plan: SearchPlan
@@ -41,6 +47,7 @@ class Searched:
     start: Record
     best: Record
     against: Comparison
+    candidates: int
     shared: bool
     samples: int
     allocation: Allocation
@@ -53,7 +60,7 @@ class Searched:
     def begun(self) -> tuple[Record, ...]:
         """The trials that the search began with."""
         return tuple(each for each in self.records
-                     if each.origin == ALLOCATED or each.origin.startswith("uniform "))
+                     if each.origin == ALLOCATED or each.origin.startswith(UNIFORM))
 
 
 def search(session: Session, allocation: Allocation, plan: SearchPlan,
@@ -67,9 +74,11 @@ def search(session: Session, allocation: Allocation, plan: SearchPlan,
         BadInput: a storage or study that cannot be used, or no data.
     """
     data = search_data(session, plan.samples)
-    task = task_of(session, allocation, data, plan)
-    ran = run_study(session, task, plan, identity_of(session, allocation, plan, data),
-                    progress=progress, samples=data.batches.samples)
+    identity = identity_of(session, allocation, plan, data)
+    with trial_runner(session, allocation.measured, data) as run:
+        task = task_of(session, allocation, run, plan)
+        ran = run_study(session, task, plan, identity, progress=progress,
+                        samples=data.batches.samples)
     found = _found(ran.trials, allocation, plan, data)
     return replace(found, study=ran.name, storage=ran.storage, interrupted=ran.interrupted)
 
@@ -101,9 +110,9 @@ def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
         pruner=Race() if race else None)
     rungs = Rungs(first=session.request.batch_size, last=samples) if race else None
     interrupted = False
-    with progress(f"searching on {samples} samples", plan.trials) as step:
-        step(sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)))
-        worker = Worker(study=study, task=task, rungs=rungs, told=lambda _record: step(1),
+    trials = max(plan.trials, len(task.starts))
+    with progress(f"searching on {samples} samples", trials) as step:
+        worker = Worker(study=study, task=task, rungs=rungs, told=Course(study, task, step).told,
                         proposals=schedule(plan.sampler))
         try:
             worker.run()
@@ -113,8 +122,8 @@ def run_study(session: Session, task: Task, plan: SearchPlan, identity: str, *,
                interrupted=interrupted)
 
 
-def task_of(session: Session, allocation: Allocation, data: SearchData, plan: SearchPlan) -> Task:
-    """What is searched: the allocation's problem, measured on *data*."""
+def task_of(session: Session, allocation: Allocation, run: Measure, plan: SearchPlan) -> Task:
+    """What is searched: the allocation's problem, measured by *run*."""
     measured = allocation.measured
     problem = allocation.problem
     landscape = landscape_of(problem, allocation.losses, measured.record.space)
@@ -122,7 +131,6 @@ def task_of(session: Session, allocation: Allocation, data: SearchData, plan: Se
     starts = [(ALLOCATED, allocation.selection.choice)] if plan.warm else []
     starts += [(label, choice) for label, choice in uniform.items()
                if problem.meets(choice) and choice != allocation.selection.choice]
-    run = TrialRunner(session, measured, data.batches)
     return Task(landscape=landscape, measure=run, costs={}, starts=tuple(starts),
                 seed=session.request.seed)
 
@@ -143,20 +151,23 @@ def _found(trials: Sequence[FrozenTrial], allocation: Allocation, plan: SearchPl
            data: SearchData) -> Searched:
     found = records(trials)
     inside = [each for each in found if allocation.problem.meets(each.choice)]
-    best, start = best_of(inside), next((each for each in inside if each.origin == ALLOCATED),
-                                        None)
+    best = best_of(inside)
     failures = tuple(trial.user_attrs.get(REASON, "") for trial in trials
                      if trial.state == TrialState.FAIL)
     if best is None:
         why = f": {failures[-1]}" if failures else ""
         raise BadInput(f"no trial of the search was measured to its end{why}")
-    start = start or best
+    start = best_of([each for each in inside if each.origin == ALLOCATED]) or best_of(
+        [each for each in inside if each.origin.startswith(UNIFORM)]) or best
     selection = replace(allocation.selection, choice=best.choice,
                         objective=allocation.problem.objective(best.choice),
                         costs=allocation.problem.spent(best.choice), status="feasible")
+    apart = band(best.samples, start.samples, [
+        each.samples for each in inside
+        if each.samples and each.ticket not in {best.ticket, start.ticket}])
     return Searched(
-        plan=plan, records=tuple(found), best=best, start=start,
-        against=compare(best.samples, start.samples), shared=data.shared,
-        samples=data.batches.samples, failures=failures, allocation=replace(
+        plan=plan, records=tuple(found), best=best, start=start, candidates=apart.trials,
+        against=Comparison(difference=apart.difference, low=apart.low, high=apart.high),
+        shared=data.shared, samples=data.batches.samples, failures=failures, allocation=replace(
             allocation, selection=selection,
             totals=totals_of(allocation.measured, best.choice, allocation.losses)))

@@ -13,24 +13,30 @@ from mpsearch.allocation.front import front
 from mpsearch.allocation.problem import Problem
 from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.types import ScoreTable
-from mpsearch.nas.hypervolume import hypervolume, nondominated
 from mpsearch.nas.landscape import Choice
 from mpsearch.nas.record import Record, records
-from mpsearch.nas.task import ACCURACY, LOSS, Task
+from mpsearch.nas.task import ACCURACY, LOSS, Measure, Task
 from mpsearch.report.search_front import SearchFront, SearchFrontPoint
-from mpsearch.steps.choice import runnable, totals_of, uniform_choices
+from mpsearch.steps.choice import (
+    left_out,
+    runnable,
+    schemes_of,
+    totals_of,
+    uniform_choices,
+)
+from mpsearch.steps.dominated import dominated
 from mpsearch.steps.landscapes import landscape_of
 from mpsearch.steps.measure import Measured, ProgressBar
 from mpsearch.steps.measurement import measure_policies
 from mpsearch.steps.search import run_study
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import Session
-from mpsearch.steps.trials import SearchData, TrialRunner, search_data
+from mpsearch.steps.trial_data import search_data
+from mpsearch.steps.trials import trial_runner
 from mpsearch.workspace import digest
 
 _STARTS = 12
 """Points of the exact front that the search begins with."""
-_TINY = 1e-12
 COSTS = {"size": "bits_per_weight", "bops": "bops", "latency": "latency_ms"}
 """Objectives that are costs, and the totals that say what they come to."""
 
@@ -52,32 +58,36 @@ class _Asked:
 
 def search_front(session: Session, measured: Measured, estimator: str,
                  objectives: Sequence[str], *, plan: SearchPlan,
-                 progress: ProgressBar) -> SearchFront:
+                 progress: ProgressBar, verify: bool = True) -> SearchFront:
     """The trials that no other one beats in all *objectives*, judged again on held-out samples.
+
+    Without *verify* they are not judged again.
 
     Raises:
         BadInput: objectives that are unknown or no front, or a study that cannot be used.
         Unsupported: latency without a device.
     """
-    data = search_data(session, plan.samples)
     asked = _asked(measured, estimator, objectives)
-    task = _task(session, asked, objectives, data, warm=plan.warm)
+    data = search_data(session, plan.samples)
     identity = digest({"study": session.key, "estimator": estimator, "front": list(objectives),
                        "losses": asked.losses.values, "limits": list(asked.problem.limits),
                        "data": data.batches.digest, "sampler": plan.sampler, "warm": plan.warm,
                        "seed": session.request.seed})
-    ran = run_study(session, task, plan, identity, progress=progress, samples=data.batches.samples)
+    with trial_runner(session, measured, data) as run:
+        task = _task(asked, objectives, run, warm=plan.warm, seed=session.request.seed)
+        ran = run_study(session, task, plan, identity, progress=progress,
+                        samples=data.batches.samples)
     found = [each for each in records(ran.trials) if each.complete]
     if not found:
         raise BadInput("no trial of the search was measured to its end")
-    made = _front(session, asked, task, found, progress)
+    made = _front(session, asked, task, found, progress if verify else None)
     return replace(made, samples=data.batches.samples, shared=data.shared, study=ran.name,
                    storage=ran.storage, interrupted=ran.interrupted)
 
 
-def front_task(session: Session, measured: Measured, estimator: str, objectives: Sequence[str], *,
-               data: SearchData, warm: bool) -> Task:
-    """What a front of *objectives* is searched by, measured on *data*.
+def front_task(measured: Measured, estimator: str, objectives: Sequence[str], measure: Measure,
+               *, warm: bool, seed: int) -> Task:
+    """What a front of *objectives* is searched by, with choices measured by *measure*.
 
     It begins with every uniform choice, and if *warm* with points of the exact front.
 
@@ -85,16 +95,17 @@ def front_task(session: Session, measured: Measured, estimator: str, objectives:
         BadInput: objectives that are unknown or no front.
         Unsupported: latency without a device.
     """
-    return _task(session, _asked(measured, estimator, objectives), objectives, data, warm=warm)
+    return _task(_asked(measured, estimator, objectives), objectives, measure, warm=warm,
+                 seed=seed)
 
 
-def _task(session: Session, asked: _Asked, objectives: Sequence[str], data: SearchData, *,
-          warm: bool) -> Task:
+def _task(asked: _Asked, objectives: Sequence[str], measure: Measure, *, warm: bool,
+          seed: int) -> Task:
     return Task(
         landscape=landscape_of(asked.problem, asked.losses, asked.measured.record.space),
-        measure=TrialRunner(session, asked.measured, data.batches), objectives=tuple(objectives),
+        measure=measure, objectives=tuple(objectives),
         costs={name: asked.cost(name) for name in asked.costs},
-        starts=_starts(asked, warm=warm), seed=session.request.seed)
+        starts=_starts(asked, warm=warm), seed=seed)
 
 
 def _asked(measured: Measured, estimator: str, objectives: Sequence[str]) -> _Asked:
@@ -129,30 +140,23 @@ def _starts(asked: _Asked, *, warm: bool) -> tuple[tuple[str, Choice], ...]:
 
 
 def _front(session: Session, asked: _Asked, task: Task, found: Sequence[Record],
-           progress: ProgressBar) -> SearchFront:
-    signs = [1.0 if direction == "minimize" else -1.0 for direction in task.directions]
-    points = [tuple(sign * _scaled(name, value) for sign, name, value in
-                    zip(signs, task.objectives, each.values, strict=True)) for each in found]
-    begun = [point for point, each in zip(points, found, strict=True)
-             if each.ticket < len(task.starts)]
-    reference = tuple(max(values) for values in zip(*points, strict=True))
-    kept = [found[i] for i in nondominated(points)]
-    held_out = measure_policies(session, {str(each.ticket): runnable(asked.measured, each.choice)
-                                          for each in kept}, progress)
+           progress: ProgressBar | None) -> SearchFront:
+    front = dominated(task, found)
+    kept = [found[i] for i in front.kept]
+    held_out = {} if progress is None else measure_policies(
+        session, {str(each.ticket): runnable(asked.measured, each.choice) for each in kept},
+        progress)
     evaluations: Mapping[str, float] = {
         ticket: each.evaluation.kl for ticket, each in held_out.items()}
     return SearchFront(
         model=session.request.model, objectives=task.objectives, trials=len(found),
-        hypervolume=hypervolume(points, reference), started=hypervolume(begun, reference),
-        reference=tuple(sign * value for sign, value in zip(signs, reference, strict=True)),
+        hypervolume=front.hypervolume, started=front.started,
+        reference=front.reference,
         points=tuple(sorted((SearchFrontPoint(
             ticket=each.ticket, origin=each.origin, choice=each.choice, values=each.values,
-            loss=each.loss, held_out=evaluations[str(each.ticket)],
-            totals=totals_of(asked.measured, each.choice, asked.losses)) for each in kept),
+            loss=each.loss, held_out=evaluations.get(str(each.ticket)),
+            totals=totals_of(asked.measured, each.choice, asked.losses),
+            left_out=left_out(schemes_of(asked.measured.record.space, each.choice)))
+            for each in kept),
             key=lambda point: point.totals.size_bits)),
         others=tuple(each.values for each in found))
-
-
-def _scaled(name: str, value: float) -> float:
-    """Losses by their logarithm to base 10: a front goes over many decades of them."""
-    return math.log10(max(value, _TINY)) if name == LOSS else value

@@ -34,7 +34,8 @@ class Timer:
 
     *store* is the table so far: everything that was ever timed on this processor with these
     versions. *new* counts what was timed, *refused* says what the provider cannot run. *again*
-    times what is there already too; the shorter time counts, since what disturbs only adds.
+    times what is there already too, and fewer *rounds* than now asked for do not count as there;
+    the shorter time counts, since what disturbs only adds.
     """
 
     def __init__(self, *, session: Session, record: StudyRecord, flow: Flow, provider: Provider,
@@ -57,8 +58,9 @@ class Timer:
             BadInput: the captured graph takes another number of samples only.
             Unsupported: the model is not on a processor that a clock here can time.
         """
+        there = {row.key for row in self.store.rows if row.rounds >= self._rounds}
         missing = {key for key in self._flow.needed(self._record.space)
-                   if self._again or (*key, batch, threads) not in self.store.times}
+                   if self._again or (*key, batch, threads) not in there}
         peaks = any(peak.threads == threads for peak in self.store.peaks)
         if missing or not peaks:
             with laps.on_threads(threads):
@@ -88,12 +90,11 @@ class Timer:
             walks += [walk for walk, _ in built]
             times += self._timed([run for _, run in built], ledgers[-1], batch, threads)
         rows = read(self._flow, walks, times, offered.spoken)
-        known = self.store.times
         found = [Timing(operation=key[0], shape=key[1], scheme=key[2], batch=batch,
-                        threads=threads, milliseconds=min(
-                            rows[key], known.get((*key, batch, threads), rows[key])))
+                        threads=threads, milliseconds=rows[key], rounds=self._rounds)
                  for key in sorted(missing) if key in rows]
-        self.store, self.new = self.store.with_rows(found), self.new + len(found)
+        self.store = self.store.shortest(replace(self.store, rows=tuple(found)))
+        self.new += len(found)
         self._save()
         for ledger in ledgers:
             ledger.close()
@@ -153,7 +154,12 @@ class Timer:
         return [walks[start:start + most] for start in range(0, len(walks), most)]
 
     def _save(self) -> None:
-        self._session.workspace.save(TIMINGS, self._key, self.store)
+        """Keep the store, with what others timed here at the same time."""
+        place = self._session.workspace
+        with place.locked(TIMINGS, self._key):
+            known = place.load(TIMINGS, self._key, MachineTable)
+            self.store = self.store if known is None else self.store.shortest(known)
+            place.save(TIMINGS, self._key, self.store)
 
 
 def _timed_here(session: Session, batch: int) -> Captured:

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import platform
 import time
 from functools import partial
@@ -11,6 +12,7 @@ from functools import partial
 import torch
 from torch.nn.functional import linear as float_linear
 
+from mpsearch.core.io import write
 from mpsearch.kernels import PackedWeight, linear, matmul, native, quantize
 from mpsearch.kernels.library import kernels, using
 
@@ -32,6 +34,15 @@ def best_of(calls, rounds, least_spent=SLICE):
                 count += 1
             least[name] = min(least[name], spent / count)
     return least
+
+
+def keep(file, more):
+    """Adds to a JSON file: by title, for each shape the times of each call in each repeat."""
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    rounded = {title: [[{str(call): float(f"{each:.4g}") for call, each in times.items()}
+                        for times in repeats] for repeats in shapes]
+               for title, shapes in more.items()}
+    write(file, (json.dumps(found | rounded, indent=1) + "\n").encode())
 
 
 def weight_of(outputs, inputs, bits, group=None):

@@ -13,10 +13,10 @@ from mpsearch.core.errors import BadInput
 from mpsearch.nas.record import records
 from mpsearch.steps.allocate import allocate
 from mpsearch.steps.choice import totals_of
+from mpsearch.steps.progress import silent
 from mpsearch.steps.search import run_study, task_of
 from mpsearch.steps.search_front import front_task
 from mpsearch.steps.search_plan import SearchPlan
-from mpsearch.steps.trials import search_data
 
 MARKS = (50, 100, 200, 300)
 """Numbers of evaluations after which a method is judged."""
@@ -52,12 +52,10 @@ def ran(subject, kind, method, seed, trials=MARKS[-1]):
     sampler, warm = METHODS[method]
     plan = SearchPlan(trials=trials, samples=subject.samples, sampler=sampler, race=False,
                       warm=warm, storage="memory")
-    data = search_data(subject.session, subject.samples)
-    task = (front_task(subject.session, subject.measured, ESTIMATOR, ("loss", "size"), data=data,
-                       warm=warm)
-            if kind == "front" else
-            task_of(subject.session, allocated(subject, kind), data, plan))
-    task = replace(task, measure=subject.evaluations, seed=seed)
+    task = (front_task(subject.measured, ESTIMATOR, ("loss", "size"), subject.evaluations,
+                       warm=warm, seed=seed) if kind == "front" else
+            replace(task_of(subject.session, allocated(subject, kind), subject.evaluations, plan),
+                    seed=seed))
     found = run_study(subject.session, task, plan, f"{kind} {method} {seed}", progress=silent,
                       samples=subject.samples)
     return records(found.trials)
@@ -123,13 +121,6 @@ def budget_alone(subject, budget, seed):
     return {"trials": 1, "by_mark": {str(mark): {
         "loss": subject.evaluations(choice).loss, "choice": list(choice), "origin": ALONE}
         for mark in MARKS}}
-
-
-def silent(_title, _count):
-    """A progress bar that shows nothing."""
-    from contextlib import nullcontext
-
-    return nullcontext(lambda _steps: None)
 
 
 def one(subject, kind, method, seed):

@@ -25,11 +25,13 @@ from runs import ALONE, ESTIMATOR, MARKS, METHODS, Subject, one
 
 from mpsearch.core.io import to_data, write
 from mpsearch.nas.hypervolume import nondominated
+from mpsearch.steps.batch_runs import BatchRuns
 from mpsearch.steps.compare import compare
 from mpsearch.steps.measure import measure
 from mpsearch.steps.progress import bar
 from mpsearch.steps.session import open_session
-from mpsearch.steps.trials import TrialRunner, search_data
+from mpsearch.steps.trial_data import search_data
+from mpsearch.steps.trials import TrialRunner
 from mpsearch.workspace import Workspace
 
 HERE = Path(__file__).parent
@@ -104,7 +106,7 @@ def subject_of(args):
     weights = session.captured.fake.weights
     weights.fake_as_stored = cache(weights.fake_as_stored)  # tens of thousands of runs need them
     return Subject(session=session, measured=measured, samples=batches.samples,
-                   evaluations=Evaluations(TrialRunner(session, measured, batches), kept))
+                   evaluations=Evaluations(runner(session, measured, batches), kept))
 
 
 def kept_of(args, session, batches):
@@ -112,10 +114,14 @@ def kept_of(args, session, batches):
     return Path(args.workspace) / "search" / f"{session.key}-{batches.digest}.txt"
 
 
+def runner(session, measured, batches):
+    return TrialRunner(BatchRuns(session, measured, batches).all, batches.samples)
+
+
 def held_out(args, session, measured):
     """What tells how good a choice is on the held-out samples, kept in a file as well."""
     batches = session.evaluation
-    return Evaluations(TrialRunner(session, measured, batches), kept_of(args, session, batches))
+    return Evaluations(runner(session, measured, batches), kept_of(args, session, batches))
 
 
 def judged(args, document, measure_held_out):

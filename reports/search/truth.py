@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import time
 from dataclasses import replace
 
@@ -20,15 +19,22 @@ from runs import improving
 from study import HERE, arguments, kept_of, subject_of
 
 from mpsearch.core.io import write
-from mpsearch.steps.trials import TrialRunner, search_data
+from mpsearch.nas.task import Outcome
+from mpsearch.steps.batch_runs import BatchRuns
+from mpsearch.steps.trial_data import search_data
 
 
-class Successive(TrialRunner):
+class Successive:
     """Begins each run with the values of the run before, be it better or not."""
 
+    def __init__(self, runs):
+        self._runs, self._last = runs, None
+
     def __call__(self, choice, go_on):
-        self._least = math.inf
-        return super().__call__(choice, go_on)
+        del go_on
+        before, self._last = self._last, choice
+        return Outcome(samples=tuple(sample for judged in self._runs.all(choice, before)
+                                     for sample in judged.samples))
 
 
 def main():
@@ -36,8 +42,8 @@ def main():
     subject = subject_of(args)
     batches = search_data(subject.session, args.search_samples).batches
     subject = replace(subject, evaluations=Evaluations(
-        Successive(subject.session, subject.measured, batches), kept_of(args, subject.session,
-                                                                        batches)))
+        Successive(BatchRuns(subject.session, subject.measured, batches)),
+        kept_of(args, subject.session, batches)))
     sizes = [len(group.schemes) for group in subject.measured.record.space.groups]
     began = time.process_time()
     points = sorted((subject.bits(choice), subject.evaluations(choice).loss, choice)

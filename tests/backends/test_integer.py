@@ -64,6 +64,8 @@ WIDE = [
     (IntFormat(bits=4), IntFormat(bits=16, granularity="token")),
     (IntFormat(bits=12), IntFormat(bits=8, granularity="token")),
     (IntFormat(bits=9, granularity="tensor", symmetric=False), CALIBRATED),
+    (IntFormat(bits=3, granularity="group:5"), IntFormat(bits=16, granularity="tensor")),
+    (IntFormat(bits=12, granularity="group:7"), CALIBRATED),
 ]
 
 

@@ -103,6 +103,8 @@ def test_the_embedded_model_needs_no_name(tool, measured_digits, few, monkeypatc
 @pytest.mark.parametrize(("arguments", "words"), [
     ((), "give a policy"), (("--policy", "policy.json", "--packed", "model.safetensors"), "one of"),
     ((*RUN[1:], "--save", "x"), "give --policy"), ((*RUN[1:], "--weights", "x"), "own weights"),
+    ((*RUN[1:], "--workspace", ".mpsearch"), "leave out --workspace"),
+    (("--policy", "model.safetensors"), "--packed model.safetensors"),
     (RUN[1:], "mine.py:model, which is your own code"),
     (("--packed", "gone.safetensors"), "no such file"),
     ((*RUN[1:], "--model", "resnet18"), "does not fit the model"),

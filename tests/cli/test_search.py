@@ -63,6 +63,7 @@ def test_a_front_is_searched_over_costs(user, tool):
     ran = tool("search", "--front", "--objective", "loss", "--objective", "bops", "--trials", "26",
                "--json", *SMALL, cwd=user)
     points = ran.data["points"]
+    assert all(point["held_out"] > 0 for point in points)
     values = sorted((p["values"][1], p["values"][0]) for p in points)
     assert len(values) > 2
     assert all(later[1] < earlier[1] for earlier, later in pairwise(values))
@@ -72,7 +73,7 @@ def test_a_front_is_searched_over_costs(user, tool):
 
 @pytest.mark.parametrize(("args", "words"), [
     (("--trials", "0"), "at least one trial"),
-    (("--sampler", "annealing"), "unknown sampler 'annealing': choose one of loop"),
+    (("--sampler", "annealing"), "unknown sampler 'annealing': choose one of linas, loop"),
     (("--storage", "nowhere"), "is no storage: use memory, journal:path"),
     (("--storage", "mysql+no://x/y"), "cannot be used"),
     (("--search-samples", "0"), "at least one sample"),

@@ -55,6 +55,24 @@ def test_without_a_compiler_torch_computes_and_says_so_once(tmp_path):
     assert "torch alone, which is exact but slow: no C++ compiler: /nowhere/c++" in said[0]
 
 
+def test_a_compiler_may_have_arguments_and_blanks_in_its_path(tmp_path, monkeypatch):
+    folder = tmp_path / "my tools"
+    folder.mkdir()
+    plain = fake_compiler(folder, """case "$*" in *--version*) echo one; exit 0;; esac
+echo "$*" >> "$0.log"; for a; do [ "$l" = -o ] && : > "$a"; l=$a; done""")
+    names = set()
+    for named, words in ((plain, (plain,)), (f"'{plain}' -m64", (plain, "-m64")),
+                         (f"env '{plain}'", (shutil.which("env"), plain))):
+        monkeypatch.setenv("CXX", named)
+        assert build.find_compiler() == words
+        names.add(build.built(tmp_path / "kept", (build.PORTABLE,)))
+    assert len(names) == 3, "what arguments change is another library"
+    assert "\n-m64 -std" in (folder / "c++.log").read_text()
+    monkeypatch.setenv("CXX", "c++ 'unfinished")
+    with pytest.raises(build.BuildFailed, match="is no command"):
+        build.find_compiler()
+
+
 def test_a_compiler_that_fails_is_quoted(tmp_path):
     broken = fake_compiler(tmp_path, 'case "$*" in *--version*) exit 0;; esac\n'
                                      'echo "x.cpp:1: error: no such luck" >&2; exit 1')

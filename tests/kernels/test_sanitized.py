@@ -43,10 +43,10 @@ def compiled(compiler, place):
     threads = build._threads(compiler)
     made = []
     for arguments, out in commands(place):
-        build._run([compiler, *build.FLAGS, *threads, *map(str, arguments), "-c", "-o", str(out)])
+        build._run([*compiler, *build.FLAGS, *threads, *map(str, arguments), "-c", "-o", str(out)])
         made.append(str(out))
     try:
-        build._run([compiler, *WATCHED, *threads, *made, "-o", str(place / "fuzz")])
+        build._run([*compiler, *WATCHED, *threads, *made, "-o", str(place / "fuzz")])
     except build.BuildFailed as problem:
         pytest.skip(f"no sanitizers: {problem}")
     return place / "fuzz"

@@ -1,5 +1,7 @@
 """A whole search: better than where it began, repeatable, resumable, and it survives failures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from optuna.trial import TrialState
@@ -191,6 +193,21 @@ def test_what_decides_is_named_first(net, searched):
     assert sum(got.values()) == pytest.approx(1.0)
     assert list(got.values()) == sorted(got.values(), reverse=True)
     assert set(got) == set(net.landscape.problem.groups)
+
+
+def test_a_scheme_that_nobody_would_take_decides_nothing(net, searched):
+    """A group may have one scheme that ruins all, such as to be left out."""
+    found, _ = searched
+    choices, losses = arrays(found)
+    best, problem = best_of(found).choice, net.landscape.problem
+    group = 3
+    ruined = tuple(np.append(row, 100.0 if number == group else row[0])
+                   for number, row in enumerate(problem.losses))
+    free = tuple(tuple(np.append(row, 0.0) for row in rows) for rows in problem.costs)
+    wide = replace(net.landscape, problem=replace(problem, losses=ruined, costs=free))
+    name = problem.groups[group]
+    without = shares(net.landscape, choices, losses, best)[name]
+    assert shares(wide, choices, losses, best)[name] < max(2 * abs(without), 0.2)
 
 
 def test_unknown_names_are_refused(net, task_of):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from mpsearch.nas.storage import storage_of
 
 WORKER = Path(__file__).with_name("worker.py")
 TRIALS, PAUSE = 14, 0.08
+PATHS = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/libexec"])
 
 
 @pytest.fixture
@@ -140,6 +142,69 @@ def test_two_workers_over_postgresql_which_restarts(work, tmp_path):
         require_each_once(server.url, tmp_path, killed=2)
 
 
+def test_two_workers_over_mariadb_which_restarts(work, tmp_path):
+    pytest.importorskip("pymysql", reason="PyMySQL is not installed: "
+                                          "pip install 'mpsearch[distributed]'")
+    with mariadb() as server:
+        processes = work(server.url, 2)
+        wait_for_some(tmp_path)
+        server.stop()
+        server.start()
+        ended(processes, quiet=False)
+        require_each_once(server.url, tmp_path, killed=2)
+
+
+class MariaDB:
+    """A MariaDB of this test alone, in *folder*, as *user*."""
+
+    def __init__(self, folder, user):
+        self._folder, self._user, self._process = folder, user, None
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"mysql://root@127.0.0.1:{self._port}/study"
+
+    def make(self):
+        subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self._folder}/data",
+                        "--auth-root-authentication-method=normal"], check=True, timeout=60,
+                       user=self._user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        (self._folder / "first.sql").write_text("CREATE DATABASE IF NOT EXISTS study;\n")
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [shutil.which("mariadbd", path=PATHS), "--no-defaults",
+             f"--datadir={self._folder}/data", f"--socket={self._folder}/socket",
+             f"--port={self._port}", "--bind-address=127.0.0.1",
+             f"--init-file={self._folder}/first.sql"], user=self._user,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(
+                    ("127.0.0.1", self._port), timeout=5):
+                return
+            time.sleep(0.05)
+        pytest.skip("MariaDB does not start here")
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def mariadb():
+    """A server that runs."""
+    if shutil.which("mariadbd", path=PATHS) is None or shutil.which("mariadb-install-db") is None:
+        pytest.skip("MariaDB is not installed: no mariadbd")
+    with lent_folder() as (folder, user):
+        server = MariaDB(folder, user)
+        server.make()
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
 class Server:
     """A PostgreSQL of this test alone, in *folder*, as *user*."""
 
@@ -167,18 +232,25 @@ class Server:
 
 
 @contextmanager
-def postgresql():
-    """A server that runs; it refuses to be root, who lends it to somebody else."""
-    place = shutil.which("initdb") or next(
-        iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None)
-    if place is None:
-        pytest.skip("PostgreSQL is not installed: no initdb")
+def lent_folder():
+    """A folder for a server that refuses to be root, who lends it to somebody else."""
     user = None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         if os.geteuid() == 0:
             user = "nobody"
             shutil.chown(folder, user)
-        server = Server(Path(place).resolve().parent, Path(folder), user)
+        yield Path(folder), user
+
+
+@contextmanager
+def postgresql():
+    """A server that runs."""
+    place = shutil.which("initdb") or next(
+        iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None)
+    if place is None:
+        pytest.skip("PostgreSQL is not installed: no initdb")
+    with lent_folder() as (folder, user):
+        server = Server(Path(place).resolve().parent, folder, user)
         try:
             server.make()
             server.start()

@@ -83,6 +83,13 @@ def test_a_branch_that_shares_a_scheme_with_others_stays_whole(offered):
         "my.toml: subnet: branch 'mlp' stays whole: its layers share a scheme with others"]
 
 
+def test_attention_in_float_beside_quantized_inputs_is_refused_with_the_way_out(offered):
+    linear = '[[rule]]\nkind = "linear"\nweight = { bits = [4] }\ninput = { bits = [8] }\n'
+    with pytest.raises(BadInput, match="granularity; attention's products too, where it is a "
+                                       "subnet branch"):
+        offered("[[subnet]]\nskip = true\n", linear)
+
+
 def test_a_pattern_that_finds_no_branch_is_reported(offered):
     _, _, notes = offered("[[subnet]]\nbranch = ['mpl', 'attn']\nskip = true\n")
     assert notes == ('my.toml: subnet 1: no residual branch matches "mpl" (closest: mlp)',)

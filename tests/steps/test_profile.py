@@ -45,9 +45,9 @@ def run(models, rounds):
     module, inputs = models.build("sdpa")
     assert rounds == []
 
-    def profiled(place, space="weights_only", **plan):
+    def profiled(place, space="weights_only", rounds=3, **plan):
         return api.profile(module, data=[inputs(3), inputs(3, 2)], workspace=str(place),
-                           space=space, plan=ProfilePlan(rounds=3, **plan), **OPTIONS)
+                           space=space, plan=ProfilePlan(rounds=rounds, **plan), **OPTIONS)
 
     return profiled
 
@@ -100,6 +100,35 @@ def test_what_is_timed_again_keeps_the_shorter_times(run, rounds, tmp_path, monk
     faster = run(tmp_path, again=True)
     assert {row.milliseconds for row in faster.table.rows} == {laps.PARTS * 0.5}
     assert len(rounds) == before
+
+
+def test_more_rounds_are_taken_where_fewer_were(run, rounds, tmp_path):
+    first = run(tmp_path)
+    more = run(tmp_path, rounds=4)
+    assert more.new == first.new
+    assert {row.rounds for row in more.table.rows} == {4}
+    before = len(rounds)
+    fewer = run(tmp_path, rounds=2)
+    assert (fewer.new, fewer.table) == (0, more.table)
+    assert len(rounds) == before
+
+
+def test_two_at_once_keep_the_times_of_both(run, rounds, tmp_path, monkeypatch):
+    real, others = laps.shortest, []
+
+    def beside(run_model, flow):
+        if not others:
+            others.append(None)
+            others[0] = run(tmp_path, batches=(2,))
+        return real(run_model, flow)
+
+    monkeypatch.setattr(laps, "shortest", beside)
+    first = run(tmp_path)
+    assert {row.batch for row in first.table.rows} == {1, 2}
+    assert saved_table(Workspace(tmp_path), "host")[1] == first.table
+    assert run(tmp_path, batches=(1, 2)).new == 0
+    assert others[0].new == first.new
+    assert rounds
 
 
 def test_other_versions_and_processors_are_timed_anew(run, rounds, tmp_path, monkeypatch):

@@ -62,7 +62,7 @@ def test_what_is_kept_has_room_in_the_memory(models, memory, fewer):
     reuse = Reuse(_Captured(model), batches, memory)
     for _ in range(2):
         reuse.begin(schemes)
-        assert torch.equal(reuse.run(module, args), module(*args))
+        assert torch.equal(reuse.run(module, args, 0), module(*args))
         reuse.better()
     whole = spread_places(model.program, model.layers, 8)
     assert (len(reuse._chosen(args)) < len(whole)) == fewer

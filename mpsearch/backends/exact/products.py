@@ -2,8 +2,9 @@
 
 Sums of codes are exact (float64 holds whole numbers below 2**53). They become float32, then are
 multiplied by the scales of the weight, one group after the other, then by those of the activation;
-what is added comes last. Where an operand has codes of more than 8 bits, float32 would round the
-sums: these are scaled in float64, and rounded once.
+what is added comes last. Where an operand has codes of more than 8 bits, or a product of matrices
+so many terms under one scale that int32 may not hold their sum, float32 would round the sums: these
+are scaled in float64, and rounded once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mpsearch.backends.exact.steps import Steps
+from mpsearch.kernels.packed import longest
 
 _WIDE = 8
 
@@ -24,7 +26,8 @@ def linear(x: Steps, weight: Steps, run: int, *, bits: int) -> Tensor:
 
     *bits* are those of the wider operand's codes.
     """
-    kind = _kind(bits)
+    terms = x.whole.shape[-1]
+    kind = _kind(bits, terms if run >= terms else 0)
     total: Tensor | None = None
     for first in range(0, x.whole.shape[-1], run):
         own = slice(first, first + run)
@@ -59,7 +62,7 @@ def convolution(x: Steps, weight: Steps, run: int, convolve: Callable[..., Tenso
 
 def matmul(left: Steps, right: Steps, *, bits: int) -> Tensor:
     """*left* [..., M, K] times *right* [..., K, N]; *bits* as for `linear`."""
-    kind = _kind(bits)
+    kind = _kind(bits, left.whole.shape[-1])
     sums = (left.whole @ right.whole).to(kind)
     return (sums * right.scale[..., :1, :].to(kind) * left.scale[..., :1].to(kind)).float()
 
@@ -69,5 +72,5 @@ def added(out: Tensor, bias: Any) -> Tensor:
     return out if bias is None else out + bias
 
 
-def _kind(bits: int) -> torch.dtype:
-    return torch.float64 if bits > _WIDE else torch.float32
+def _kind(bits: int, terms: int = 0) -> torch.dtype:
+    return torch.float64 if bits > _WIDE or terms > longest(_WIDE) else torch.float32

@@ -5,7 +5,15 @@
 
 namespace {
 
+constexpr int64_t AHEAD = 2048;  // bytes
 constexpr int64_t STRIDE = 32;  // units at most before the next quarters: memory is read in order
+
+// Asks for the unit that lies AHEAD: left to itself, the processor waits for weights that come from
+// memory. Beyond the stream this does nothing.
+template <int BITS>
+INLINE void foresee(const uint8_t* unit) {
+  each<BITS>([&](auto line) LAMBDA { __builtin_prefetch(unit + AHEAD + line * 64); });
+}
 
 // sums[R][64] += R rows times a block of units, quarters FIRST to FIRST + SPAN - 1.
 template <int BITS, int R, int FIRST, int SPAN>
@@ -14,6 +22,7 @@ INLINE void fused_block(const uint8_t* unit, int64_t units, const int8_t* x, int
   constexpr int V = SPAN * PARTS;
   Part part[R][V] = {};
   for (int64_t u = 0; u < units; ++u, unit += unit_bytes(BITS), x += UNIT) {
+    if constexpr (FIRST == 0) foresee<BITS>(unit);
     each<2>([&](auto h) LAMBDA {
       U32 a[R];
       each<R>([&](auto r) LAMBDA { a[r] = splat(x + r * stride + h * 4); });

@@ -1,7 +1,8 @@
 // Codes as int16, for processors whose products of bytes saturate: two inputs a lane, added to int32.
 //
-// Both factors come less their zero points, so that sums need no correction. Of four inputs, words
-// hold 0 and 2, then 1 and 3: from bytes, one mask and one shift. Inputs filled up are 0 in rows.
+// Both factors come less their zero points, so that sums need no correction (a few rows correct them
+// at once). Of four inputs, words hold 0 and 2, then 1 and 3: from bytes, one mask and one shift.
+// Inputs filled up are 0 in rows.
 #pragma once
 
 #include "buffered.h"
@@ -95,28 +96,27 @@ INLINE void words_panel(const uint8_t* buffer, int64_t units, int64_t count, con
 // sums[R][64] += R rows times `units` units of a panel, quarters FIRST to FIRST + SPAN - 1.
 template <int BITS, int R, int FIRST, int SPAN>
 INLINE void words_block(const uint8_t* unit, int64_t units, const int16_t* x, int64_t stride,
-                        const int32_t* zero, int32_t* sums) {
+                        int32_t* sums) {
   constexpr int V = SPAN * PARTS;
   I32 part[R][V];
-  U32 own[V];
   each<V>([&](auto v) LAMBDA {
-    own[v] = both(zero + (FIRST * PARTS + v) * LANES);
     each<R>([&](auto r) LAMBDA {
       part[r][v] = load<I32>(sums + r * PANEL + (FIRST * PARTS + v) * LANES);
     });
   });
-  for (int64_t u = 0; u < units; ++u, unit += unit_bytes(BITS), x += UNIT)
+  for (int64_t u = 0; u < units; ++u, unit += unit_bytes(BITS), x += UNIT) {
+    if constexpr (FIRST == 0) foresee<BITS>(unit);
     each<2>([&](auto h) LAMBDA {
       each<V>([&](auto v) LAMBDA {
         const U32 codes = codes_of<BITS, h, FIRST + v / PARTS, v % PARTS>(unit);
-        const U32 even = minus(even_words(codes), own[v]);
-        const U32 odd = minus(odd_words(codes), own[v]);
+        const U32 even = even_words(codes), odd = odd_words(codes);
         each<R>([&](auto r) LAMBDA {
           const int16_t* at = x + r * stride + h * 4;
           part[r][v] = mac_words(mac_words(part[r][v], even, splat(at)), odd, splat(at + 2));
         });
       });
     });
+  }
   each<R>([&](auto r) LAMBDA {
     each<V>([&](auto v) LAMBDA {
       store(sums + r * PANEL + (FIRST * PARTS + v) * LANES, part[r][v]);
@@ -124,15 +124,26 @@ INLINE void words_block(const uint8_t* unit, int64_t units, const int16_t* x, in
   });
 }
 
+// sums[64] less what the zero points of a panel add: the sum of the row times each.
+INLINE void less_zeros(const int16_t* x, int64_t length, const int32_t* zero, int32_t* sums) {
+  int32_t total = 0;
+  for (int64_t k = 0; k < length; ++k) total += x[k];
+  each<4 * PARTS>([&](auto v) LAMBDA {
+    store(sums + v * LANES, load<I32>(sums + v * LANES) - load<I32>(zero + v * LANES) * total);
+  });
+}
+
+// Zero points are taken from sums, not from codes: with a few rows, codes are what takes the time.
 template <int BITS, int R>
 void words_rows(const uint8_t* stream, int64_t units, const int16_t* x, int64_t stride,
                 const int32_t* zero, int32_t* sums) {
-  constexpr int SPAN = R == 1 ? 2 : 1;
+  constexpr int SPAN = R == 1 ? 4 : R == 2 ? 2 : 1;
   for (int64_t u = 0; u < units; u += STRIDE)
     each<4 / SPAN>([&](auto s) LAMBDA {
       words_block<BITS, R, s * SPAN, SPAN>(stream + u * unit_bytes(BITS), least(STRIDE, units - u),
-                                           x + u * UNIT, stride, zero, sums);
+                                           x + u * UNIT, stride, sums);
     });
+  for (int r = 0; r < R; ++r) less_zeros(x + r * stride, units * UNIT, zero, sums + r * PANEL);
 }
 
 // sums[rows][64] = rows times `units` units of a packed panel.
