@@ -281,6 +281,7 @@ def fronts_drawn(shares):
 
 def budgets_drawn(ratios):
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     pairs = [(name, title) for name, own in ratios.items() for title in own]
     figure = Figure(figsize=(2.9 * len(pairs) + 1.2, 3.6), layout="constrained")
@@ -299,6 +300,9 @@ def budgets_drawn(ratios):
         axes.set_title(f"{TITLES[name]}\n{title}", loc="left")
         axes.set_xlabel("KL over the integer program's")
     panels[0].invert_yaxis()
+    looks = [Line2D([], [], color=INK, linestyle="none", marker=marker, fillstyle=fill, label=label)
+             for marker, fill, label in (("o", "none", "search samples"), ("D", "full", "held out"))]
+    figure.legend(handles=looks, loc="outside lower center", ncols=2)
     return figure
 
 
