@@ -25,7 +25,7 @@ _GELU, _NORM = "aten.gelu.default", "aten.layer_norm.default"
 
 
 def own_functions(program: Program, schemes: Schemes) -> dict[Node, Callable[..., Tensor]]:
-    """The function that runs instead of each GELU and layer norm whose users all code its output."""
+    """What runs instead of each GELU and layer norm whose users all code its output."""
     found: dict[Node, Callable[..., Tensor]] = {}
     for node in program.nodes:
         if _is_gelu(node) and _all_code(program, node, schemes):
@@ -68,7 +68,7 @@ def _layer_norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _is_gelu(node: Node) -> bool:
-    return str(node.target) == _GELU and node.kwargs.get("approximate", "none") == "none"
+    return str(node.target) == _GELU and str(node.kwargs.get("approximate", "none")) == "none"
 
 
 def _all_code(program: Program, node: Node, schemes: Schemes) -> bool:
@@ -83,8 +83,9 @@ def _codes(program: Program, user: Node, node: Node, schemes: Schemes) -> bool:
     call = site.calls[0]
     own = schemes.get(call.layer, Scheme()).for_kind(call.operation.kind)
     place = call.operation.input
-    return (place is not None and call.operation.kind == "linear"
-            and [arg is node for arg in user.args].count(True) == 1
-            and user.args[place.index] is node
+    if place is None or call.operation.kind != "linear":
+        return False
+    return ([arg is node for arg in user.args].count(True) == 1
+            and user.args[place.index] is node  # and no bias
             and isinstance(own.weight, IntFormat) and isinstance(own.input, IntFormat)
             and own.input.bits <= _BYTE)

@@ -19,9 +19,9 @@ _HALF = 128
 class Coding:
     """Codes of 2 to 8 bits from *first* to *last*, a ``code_range``.
 
-    With *scale* and *zero* (as the format counts) they are those of all rows; without, each row gets
-    the smallest scale that clips nothing, and a zero point unless *symmetric*. *where* names the
-    numbers for people.
+    With *scale* and *zero* (as the format counts) they are those of all rows; without, each row
+    gets the smallest scale that clips nothing, and a zero point unless *symmetric*. *where* names
+    the numbers for people.
     """
 
     first: int

@@ -23,7 +23,7 @@ _SUMMED, _MANTISSA = 16, 23
 
 
 def exponential(x: Tensor) -> Tensor:
-    """exp of numbers up to 0; 0 below -86.5."""
+    """The exponential of numbers up to 0; 0 below -86.5."""
     own = x.clamp(min=_LEAST)
     turns = own * _TURN + _EVEN
     n = turns - _EVEN
@@ -34,7 +34,7 @@ def exponential(x: Tensor) -> Tensor:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """x times the normal distribution's function of x."""
+    """The numbers times the normal distribution's function of x."""
     t = x.abs()
     place = t.clamp(max=5.0) * 0.4 - 1.0
     tail = t * (_polynomial(_TAIL, place) * exponential(t * t * -0.5))

@@ -1,7 +1,7 @@
 """GELU, softmax and layer norm as the kernels compute them, alone or on the way to codes.
 
-They are functions of float32 numbers on the CPU, to a few units in the last place, and the same bits
-on every instruction set; other types and devices get torch's own.
+They are functions of float32 numbers on the CPU, to a few units in the last place. Their bits are
+the same on every instruction set; other types and devices get torch's own.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from mpsearch.core.errors import BadInput
 from mpsearch.kernels import functions, native, native_functions, ops
 from mpsearch.kernels.activation import Activation
 from mpsearch.kernels.coding import Coding
+from mpsearch.kernels.library import Kernels
 from mpsearch.kernels.packed import PackedWeight, longest
 from mpsearch.kernels.products import checked, linear, matmul
 
@@ -52,7 +53,7 @@ def linear_codes(a: Activation, weight: PackedWeight, bias: Tensor | None, codin
     return Activation(codes, *coding.tables)
 
 
-def _called(own: ops.Kernels, a: Activation, weight: PackedWeight, bias: Tensor | None, *,
+def _called(own: Kernels, a: Activation, weight: PackedWeight, bias: Tensor | None, *,
             gelu: bool, add: Tensor | None = None,
             coding: native.CodingOf | None = None) -> Tensor:
     a, bias = checked(a, weight, bias)
@@ -68,9 +69,9 @@ def attention(query: Tensor, key: Tensor, value: Tensor, codings: Sequence[Codin
               ) -> Tensor | Activation:
     """Softmax of *query* times *key* turned times *factor*, times *value*: all [B, H, .., ..].
 
-    *codings* are those of queries, keys, chances and values; both products are of codes. With *out*,
-    which must be static, the output is coded too. float32 [B, H, M, values] as [B, M, H, values]
-    in memory.
+    *codings* are those of queries, keys, chances and values; both products are of codes. With
+    *out*, which must be static, the output is coded too. [B, H, M, values], in memory as
+    [B, M, H, values].
 
     Raises:
         BadInput: a number is not finite.

@@ -70,8 +70,9 @@ def added(one: Any, two: Any) -> Tensor:
     if isinstance(one, Product):
         one = one.plus(None)
     if isinstance(two, Product):
-        return two.plus(one) if isinstance(one, Tensor) else one + two.plus(None)
-    return one + two
+        return two.plus(one) if isinstance(one, Tensor) else two.plus(None) + one
+    total: Tensor = one + two
+    return total
 
 
 def passed(x: Any, *_: object, **__: object) -> Any:

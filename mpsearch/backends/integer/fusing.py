@@ -1,4 +1,4 @@
-"""Finds operations of a graph that run together: what fits nowhere runs by itself, with the same bits.
+"""Finds operations of a graph that run together; the rest run by themselves, with the same bits.
 
 * a linear layer and the GELU after it, and the codes of the layers that read that;
 * a linear layer and the addition of its residual branch;

@@ -46,7 +46,7 @@ class IntLinear:
 
     @property
     def one_matrix(self) -> bool:
-        """Whether the weight is one matrix of 2 to 8 bits, as it takes to run it with what follows."""
+        """Whether the weight is one packed matrix, which can run with what follows."""
         weight = self.weight
         return (not weight.shape and not weight.vector and len(weight.parts[0]) == 1
                 and isinstance(weight.parts[0][0], PackedWeight))
