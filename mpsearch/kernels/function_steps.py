@@ -17,8 +17,9 @@ _LEAST = -86.5
 _TURN, _HIGH, _LOW = 1.44269504, 0.693359375, -0.00021219444
 _EXP = (0.5, 0.16666577756404877, 0.041666556149721146, 0.008363173343241215,
         0.0013926175888627769)
-_TAIL = (0.1413311958, -0.1140377223, 0.0853042081, -0.0597372167, 0.0399856754, -0.0259844381,
-         0.0126365805, -0.0084663732, 0.0116551183, 0.0014888217, -0.0028387359, -0.0051889117)
+_END = 5.2
+_ABOVE = (0.398942262, 0.0325390734, 0.00460831681, 0.000156806025, 6.40756025e-06, 2.47360248e-08)
+_BELOW = (1.0, 0.248229697, 0.0279235691, 0.0018168923, 7.04784179e-05, 1.25898544e-06)
 _SUMMED, _MANTISSA = 16, 23
 
 
@@ -35,10 +36,9 @@ def exponential(x: Tensor) -> Tensor:
 
 def gelu(x: Tensor) -> Tensor:
     """The numbers times the normal distribution's function of x."""
-    t = x.abs()
-    place = t.clamp(max=5.0) * 0.4 - 1.0
-    tail = t * (_polynomial(_TAIL, place) * exponential(t * t * -0.5))
-    return x.clamp(min=0.0) - tail
+    own = x.clamp(-_END, _END)
+    square = own * own
+    return x * (own * _polynomial(_ABOVE, square) / _polynomial(_BELOW, square) + 0.5)
 
 
 def softmax(x: Tensor) -> Tensor:

@@ -65,13 +65,14 @@ def _called(own: Kernels, a: Activation, weight: PackedWeight, bias: Tensor | No
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, codings: Sequence[Coding], *,
-              factor: float, causal: bool = False, out: Coding | None = None
-              ) -> Tensor | Activation:
+              factor: float, causal: bool = False, out: Coding | None = None,
+              spent: Tensor | None = None) -> Tensor | Activation:
     """Softmax of *query* times *key* turned times *factor*, times *value*: all [B, H, .., ..].
 
     *codings* are those of queries, keys, chances and values; both products are of codes. With
     *out*, which must be static, the output is coded too. [B, H, M, values], in memory as
-    [B, M, H, values].
+    [B, M, H, values]. To *spent*, int64 [3], are added the nanoseconds of the first product, the
+    softmax and the second product, where they run in one call.
 
     Raises:
         BadInput: a number is not finite.
@@ -81,7 +82,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, codings: Sequence[Codin
         given = [_dense(each) for each in (query, key, value)]
         raw = [each.raw for each in (*codings, *([out] if out else []))]
         try:
-            made = native_functions.attention(own, given, raw, factor=factor, causal=causal)
+            made = native_functions.attention(own, given, raw, factor=factor, causal=causal,
+                                              spent=spent)
         except native.NotFinite:
             pass  # the calls in turn say whose number it is
         else:

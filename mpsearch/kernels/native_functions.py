@@ -46,11 +46,12 @@ def function_codes(own: Kernels, which: int, x: Tensor, coding: CodingOf, *,
 
 
 def attention(own: Kernels, given: Sequence[Tensor], codings: Sequence[CodingOf], *,
-              factor: float, causal: bool) -> Tensor:
+              factor: float, causal: bool, spent: Tensor | None = None) -> Tensor:
     """[B, H, M, values] of queries, keys and values [B, H, .., ..], whose rows are dense.
 
     It lies in memory as [B, M, H, values]. *codings* are those of queries, keys, chances and
-    values; a fifth is that of the output, which then is int8.
+    values; a fifth is that of the output, which then is int8. To *spent*, int64 [3], is added how
+    many nanoseconds the first product, the softmax and the second product took.
 
     Raises:
         NotFinite: a number to code is NaN or infinite.
@@ -63,5 +64,5 @@ def attention(own: Kernels, given: Sequence[Tensor], codings: Sequence[CodingOf]
     shape = _SHAPE(batch, heads, rows, keys, width, values, *strides)
     check(own.library.mps_attention(
         own.number, threads(), *map(at, given), shape, _CODINGS(*codings), coded, factor, causal,
-        at(out)))
+        at(out), at(spent)))
     return out

@@ -11,7 +11,7 @@ _SIGNATURES = {
     "mps_linear": (*[_INT] * 4, _AT, _LONG, _LONG, _AT, _LONG, _AT, _LONG, *[_AT] * 5,
                    *[_LONG] * 4, _INT, _AT, _LONG, _AT, _AT),
     "mps_function": (*[_INT] * 3, _AT, *[_LONG] * 2, _LONG, _AT, _AT, _FLOAT, *[_AT] * 5),
-    "mps_attention": (_INT, _INT, *[_AT] * 5, _INT, _FLOAT, _INT, _AT),
+    "mps_attention": (_INT, _INT, *[_AT] * 5, _INT, _FLOAT, _INT, _AT, _AT),
     "mps_quantize": (*[_INT] * 4, _AT, _LONG, _AT, _INT, _INT, _AT, _AT, _AT),
     "mps_batched": (*[_INT] * 3, _LONG, _LONG, *_CODES, *_CODES, _AT),
     "mps_levels": (_INT, _INT, _AT, *[_LONG] * 3, _AT, _LONG, _FLOAT, _AT, _LONG, _AT,

@@ -35,8 +35,9 @@ def test_bits_are_those_of_the_steps_in_torch(length):
 
 @pytest.mark.usefixtures("anywhere")
 def test_values_are_true():
-    x = torch.linspace(-14, 14, 7001).view(7, -1)
-    assert float((gelu(x) - functional.gelu(x.double())).abs().max()) < 3e-7
+    x = torch.linspace(-14, 14, 7000).view(7, -1)
+    wrong = (gelu(x) - functional.gelu(x.double())).abs() / x.double().abs().clamp(min=1)
+    assert float(wrong.max()) < 2.5e-7
     chances = softmax(x)
     assert float((chances / x.double().softmax(-1) - 1).abs().max()) < 2e-6
     true = functional.layer_norm(x.double(), x.shape[1:])

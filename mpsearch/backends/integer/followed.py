@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpsearch.backends.functions import norm_arguments
 from mpsearch.backends.integer.linear import IntLinear
-from mpsearch.graph.laps import CHANCES, LOGITS, mark
+from mpsearch.graph.laps import CHANCES, LOGITS, mark, watching
 from mpsearch.kernels import Activation
 from mpsearch.kernels.coding import Coding
 from mpsearch.kernels.functions import gelu, layer_norm_codes
@@ -120,10 +120,14 @@ class IntAttention:
         scale = kwargs.get("scale")
         factor = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
         causal = bool(args[5] if len(args) > 5 else kwargs.get("is_causal"))  # noqa: PLR2004
-        mark(LOGITS)
-        mark(CHANCES)
-        return attention(query, key, value, self.codings, factor=factor, causal=causal,
-                         out=self.out)
+        spent = None if watching() is None else torch.zeros(3, dtype=torch.int64)
+        made = attention(query, key, value, self.codings, factor=factor, causal=causal,
+                         out=self.out, spent=spent)
+        if spent is not None:
+            first, softmax, second = spent.tolist()
+            mark(LOGITS, first / max(1, first + softmax + second))
+            mark(CHANCES, softmax / max(1, softmax + second))
+        return made
 
 
 def all_float32(tensors: Any) -> bool:

@@ -35,7 +35,8 @@ from mpsearch.kernels.coding import Coding
 Functions = Mapping[Node, Callable[..., Any]]
 _ADD = "aten.add.Tensor"
 _VIEWS = frozenset({"aten.transpose.int", "aten.permute.default", "aten.view.default",
-                    "aten._unsafe_view.default", "aten.reshape.default"})
+                    "aten._unsafe_view.default", "aten.reshape.default",
+                    "aten.flatten.using_ints", "aten.unflatten.int"})
 _MASK = 3
 
 

@@ -113,16 +113,17 @@ API int mps_function(int path, int threads, int which, const float* numbers, int
 
 // Attention in integers. shape holds batch, heads, rows, keys, width, values, then three strides of
 // queries, keys, values and out; codings are those of queries, keys, chances, values and, if coded,
-// of the output, which then is int8.
+// of the output, which then is int8. If spent is not null, nanoseconds of the first product, the
+// softmax and the second product are added to it.
 API int mps_attention(int path, int threads, const float* query, const float* key,
                       const float* value, const int64_t* s, const Coding* codings, int coded,
-                      float factor, int causal, void* out) {
+                      float factor, int causal, void* out, int64_t* spent) {
   const Path* own = path_of(path);
   if (!own) return NO_PATH;
   const Attention a{query, key, value, s[0], s[1], s[2], s[3], s[4], s[5],
                     s + 6, s + 9, s + 12, s + 15,
                     codings, codings + 1, codings + 2, codings + 3, coded ? codings + 4 : nullptr,
-                    factor, causal, out};
+                    factor, causal, out, spent};
   return own->attention(a, threads);
 }
 

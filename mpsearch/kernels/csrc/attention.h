@@ -4,6 +4,8 @@
 // Results are those of quantize, batched and softmax in turn, to the bit.
 #pragma once
 
+#include <time.h>
+
 #include "batched.h"
 #include "functions.h"
 
@@ -103,6 +105,24 @@ struct RowsOfHead {
   }
 };
 
+// Adds what each of three parts took to numbers that are shared, if there are any.
+struct Clock {
+  int64_t* shared;
+  int64_t last;
+  static int64_t now() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000ll + t.tv_nsec;
+  }
+  explicit Clock(int64_t* to) : shared(to), last(to ? now() : 0) {}
+  void done(int part) {
+    if (!shared) return;
+    const int64_t then = last;
+    last = now();
+    __atomic_fetch_add(shared + part, last - then, __ATOMIC_RELAXED);
+  }
+};
+
 // One head on one thread.
 struct Head {
   const Attention& a;
@@ -163,7 +183,7 @@ struct Head {
   }
 
   // Rows `first` to first + count - 1 of the head.
-  bool run(const float* from, int64_t first, int64_t count, int64_t out_at) const {
+  bool run(const float* from, int64_t first, int64_t count, int64_t out_at, Clock& clock) const {
     for (int64_t m = 0; m < count; ++m)
       if (!queries.code(*a.of_query, m, from + (first + m) * a.query_strides[2])) return false;
     for (int64_t p = 0; p < keys.panels; ++p) {
@@ -172,13 +192,16 @@ struct Head {
         finish(queries.zeros(keys, p, m), sums + m * PANEL, keys.scale + p * PANEL,
                queries.scale[m], nullptr, PANEL, logits + m * full + p * PANEL);
     }
+    clock.done(0);
     for (int64_t m = 0; m < count; ++m)
       if (!chance(first + m, m)) return false;
+    clock.done(1);
     for (int64_t p = 0; p < values.panels; ++p) {
       chances.multiply(values, p, count, sums);
       for (int64_t m = 0; m < count; ++m)
         if (!write(p, m, out_at + (first + m) * a.out_strides[2] + p * PANEL)) return false;
     }
+    clock.done(2);
     return true;
   }
 
@@ -214,12 +237,15 @@ int attention(const Attention& a, int threads) {
         const int64_t b = i / cuts / a.heads, h = i / cuts % a.heads, start = i % cuts * share;
         if (start >= a.rows) return;
         Head head(a, at);
-        bool fit = head.pack_keys(Head::of(a.key, a.key_strides, b, h)) &&
-                   head.pack_values(Head::of(a.value, a.value_strides, b, h));
+        Clock clock(a.spent);
+        bool fit = head.pack_values(Head::of(a.value, a.value_strides, b, h));
+        clock.done(2);
+        fit = fit && head.pack_keys(Head::of(a.key, a.key_strides, b, h));
         const float* from = Head::of(a.query, a.query_strides, b, h);
         const int64_t out_at = b * a.out_strides[0] + h * a.out_strides[1];
         for (int64_t m = start; fit && m < least(a.rows, start + share); m += ROWS_OF_HEAD)
-          fit = head.run(from, m, least(ROWS_OF_HEAD, least(a.rows, start + share) - m), out_at);
+          fit = head.run(from, m, least(ROWS_OF_HEAD, least(a.rows, start + share) - m), out_at,
+                         clock);
         if (!fit) __atomic_store_n(&unfit, 1, __ATOMIC_RELAXED);
       });
   return status ? status : unfit ? NOT_FINITE : DONE;

@@ -113,6 +113,7 @@ struct Attention {
   float factor;
   int causal;
   void* out;
+  int64_t* spent;  // null, or nanoseconds of the first product, the softmax and the second
 };
 
 struct Path {

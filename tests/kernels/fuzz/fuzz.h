@@ -21,7 +21,7 @@ int mps_linear(int, int, int, int, const int8_t*, int64_t, int64_t, const float*
 int mps_function(int, int, int, const float*, int64_t, int64_t, int64_t, const float*, const float*,
                  float, const Coding*, float*, int8_t*, float*, int32_t*);
 int mps_attention(int, int, const float*, const float*, const float*, const int64_t*, const Coding*,
-                  int, float, int, void*);
+                  int, float, int, void*, int64_t*);
 int mps_quantize(int, int, int, int, const float*, int64_t, const int64_t*, int, int, int8_t*,
                  float*, int32_t*);
 int mps_batched(int, int, int, int64_t, int64_t, const int8_t*, int64_t, int64_t, int64_t, int64_t,
