@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -143,18 +143,22 @@ class Fusing:
     def _once(self) -> None:
         """One set of codes for layers that read the same numbers alike."""
         for node in self.program.nodes:
-            coding = self._coding(node) if len(node.users) > 1 else None
-            if coding is None or isinstance(self.instead.get(node), NormCodes):
-                continue
-            once = Once(coding=coding)
-            for user in node.users:
-                site = self.sites[user]
-                run = site.runs[0]
-                if isinstance(run, Followed):
-                    own: Any = replace(run, run=replace(run.run, coder=once))
-                else:
-                    own = replace(run, coder=once)  # type: ignore[type-var]
-                self.sites[user] = replace(site, runs=(own,))
+            found = {user: self._reads(user, node) for user in node.users}
+            readers = {user: coding for user, coding in found.items() if coding is not None}
+            while readers:
+                first = next(iter(readers.values()))
+                alike = [user for user, coding in readers.items() if first.same(coding)]
+                readers = {user: own for user, own in readers.items() if user not in alike}
+                if len(alike) > 1:
+                    self._share(alike, Once(coding=first))
+
+    def _share(self, users: Sequence[Node], once: Once) -> None:
+        for user in users:
+            site = self.sites[user]
+            run: Any = site.runs[0]
+            own = (replace(run, run=replace(run.run, coder=once)) if isinstance(run, Followed)
+                   else replace(run, coder=once))
+            self.sites[user] = replace(site, runs=(own,))
 
 
 def _odd(node: Node) -> bool:
