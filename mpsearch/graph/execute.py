@@ -38,12 +38,15 @@ class Program:
     """The operations of a captured graph in order, each value dropped after its last use.
 
     Inputs go to the model's *device*, where its first parameter is; the model is never moved. A
-    change of ``branch`` of the layer at a join is done to what the branch adds there.
+    change of ``branch`` of the layer at a join is done to what the branch adds there. What runs
+    *instead* of an operation that carries no layers takes its arguments.
     """
 
     def __init__(self, traced: Traced, sites: Sequence[Site] = (),
-                 joins: Mapping[Node, Join] | None = None) -> None:
+                 joins: Mapping[Node, Join] | None = None,
+                 instead: Mapping[Node, Callable[..., Any]] | None = None) -> None:
         self.traced = traced
+        self.instead = dict(instead or {})
         self.joins = dict(joins or {})
         self.nodes: tuple[Node, ...] = tuple(traced.program.graph.nodes)
         self.position = {node: place for place, node in enumerate(self.nodes)}
@@ -121,7 +124,7 @@ class Program:
         if node in self.joins:
             args = self._joined(node, args, changes)
         if site is None:
-            target = ANY_STRIDES.get(node.target, node.target)
+            target = self.instead.get(node) or ANY_STRIDES.get(node.target, node.target)
             return target(*args, **kwargs)
         if any(layer in changes for layer in site.layers):
             output = site.run(args, kwargs, changes, self._constants)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Mark = Callable[[str], None]
-"""Takes the name of the operation (or of a part of fused attention) that is done."""
+Mark = Callable[..., None]
+"""Takes the name of the operation (or of a part of fused attention) that is done.
+
+A second argument is its share of the time since the one before, where that is not all of it."""
 LOGITS = "(logits)"
 CHANCES = "(chances)"
 """Parts of fused attention that runs in the open: its first product, and the softmax. The second
@@ -21,11 +23,11 @@ def watching() -> Mark | None:
     return _WATCHING.get()
 
 
-def mark(part: str) -> None:
-    """Tell that a *part* of an operation is done."""
+def mark(part: str, share: float = 1.0) -> None:
+    """Tell that a *part* of an operation is done, in such a *share* of the time since the last."""
     told = _WATCHING.get()
     if told is not None:
-        told(part)
+        told(part, share)
 
 
 @contextmanager
@@ -39,11 +41,11 @@ def laps() -> Iterator[list[tuple[str, int]]]:
     clock = time.perf_counter_ns
     last = clock()
 
-    def lap(name: str) -> None:
+    def lap(name: str, share: float = 1.0) -> None:
         nonlocal last
-        now = clock()
-        done.append((name, now - last))
-        last = now
+        taken = int((clock() - last) * share)
+        done.append((name, taken))
+        last += taken
 
     token = _WATCHING.set(lap)
     last = clock()

@@ -122,13 +122,19 @@ def argument(node: Node, index: int) -> Any:
     return node.kwargs.get(name)
 
 
+def _softmax(logits: Tensor) -> Tensor:
+    return logits.softmax(-1)
+
+
 def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Mapping[str, Change],
               probability_value: Mapping[str, Change],
-              products: tuple[Product, Product] = (torch.matmul, torch.matmul)) -> Tensor:
+              products: tuple[Product, Product] = (torch.matmul, torch.matmul),
+              softmax: Change = _softmax) -> Tensor:
     """Scaled dot-product attention in the open, with operands of its two products changed.
 
     The *products* are of queries and keys (turned), and of probabilities and values. The arithmetic
-    is that of `torch.nn.functional.scaled_dot_product_attention`, without dropout.
+    is that of `torch.nn.functional.scaled_dot_product_attention`, without dropout; *softmax* is of
+    the last dimension.
     """
     query, key, value = args[:3]
     places = ("attn_mask", "dropout_p", "is_causal")
@@ -141,20 +147,21 @@ def attention(args: tuple[Any, ...], kwargs: Mapping[str, Any], *, query_key: Ma
     query, key = _changed(query_key, "input", query), _changed(query_key, "other", key)
     logits = products[0](query, key.transpose(-2, -1)).mul_(scale)
     mark(LOGITS)
-    chances = _chances(logits, named.get("attn_mask"), causal=bool(named.get("is_causal")))
+    chances = _chances(logits, named.get("attn_mask"), softmax,
+                       causal=bool(named.get("is_causal")))
     mark(CHANCES)
     chances = _changed(probability_value, "input", chances)
     return products[1](chances, _changed(probability_value, "other", value))
 
 
-def _chances(logits: Tensor, mask: Tensor | None, *, causal: bool) -> Tensor:
+def _chances(logits: Tensor, mask: Tensor | None, softmax: Change, *, causal: bool) -> Tensor:
     if causal:
         mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
     if mask is None:
-        return logits.softmax(-1)
+        return softmax(logits)
     logits = logits.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else logits + mask
     # Where everything is masked, nothing is attended to.
-    return logits.softmax(-1).masked_fill(logits.isneginf().all(-1, keepdim=True), 0)
+    return softmax(logits).masked_fill(logits.isneginf().all(-1, keepdim=True), 0)
 
 
 def _changed(changes: Mapping[str, Change], operand: str, tensor: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ How a backend calls it, for a layer with weight format ``fmt`` and activation fo
 | `conv2d`, `conv2d_sums` | `Activation` [B, C, H, W] of one scale | float32 or int32 [B, outputs, h, w] |
 | `levels`, `integers` | codes of levels (strands of unit and whole numbers), or integers of 2 to 16 bits | `PackedWeight`, or `WholeWeight` where that takes several digits |
 | `nearest` | float [..., K], a `Ladder` of levels, scale | `Numbers`: digits of the nearest levels |
+| `fused.linear_followed`, `fused.linear_codes` | `linear`'s, and what follows | `linear`, then GELU, numbers that are added, or codes |
+| `fused.attention` | float queries, keys, values and their codings | float32 or `Activation` [B, H, M, values] |
+| `functions.gelu`, `.softmax`, `.layer_norm` | float32 | float32, the same bits everywhere |
 | `any_linear`, `any_matmul`, `any_conv2d` | any of these | float32, rounded once |
 
 All are exact: sums of codes equal those of int64 arithmetic bit for bit on every instruction set, and

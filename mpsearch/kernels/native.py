@@ -20,22 +20,39 @@ class NotFinite(BadInput):
     """Numbers to quantize are NaN or infinite."""
 
 
+class CodingOf(ctypes.Structure):
+    """How rows become codes from *first* to *last*, as the C interface reads it.
+
+    *zero* is lower by 128 where the codes are; a *dynamic* one chooses scale and zero point.
+    """
+
+    _fields_ = (*((name, ctypes.c_int32) for name in
+                  ("first", "last", "dynamic", "symmetric", "zero")), ("scale", ctypes.c_float))
+
+
 def linear(own: Kernels, codes: Tensor, zero: Tensor, stream: Tensor, tables: Sequence[Tensor],
            *, bits: int, outputs: int, group: int, scale: Tensor | None = None,
-           bias: Tensor | None = None, way: int = AUTOMATIC) -> Tensor:
+           bias: Tensor | None = None, way: int = AUTOMATIC, gelu: bool = False,
+           add: Tensor | None = None, coding: CodingOf | None = None) -> Tensor:
     """[M, outputs] of *codes* [M, K]: float32, or int32 sums where there is no *scale*.
 
-    *tables* are the weight's scale, zero and sums.
+    *tables* are the weight's scale, zero and sums. After the *bias* may follow GELU, and then
+    numbers [M, outputs] that are added or a static *coding*, which makes the output int8 codes.
+
+    Raises:
+        NotFinite: a number to code is NaN or infinite.
     """
     rows, inputs = codes.shape
     if codes.stride(1) != 1:
         codes = codes.contiguous()
     raw = scale is None
-    out = torch.empty((rows, outputs), dtype=torch.int32 if raw else torch.float32)
-    _check(own.library.mps_linear(
-        own.number, threads(), way, raw, _at(codes), rows, codes.stride(0), _at(scale),
-        _step(scale), _at(zero), _step(zero), _at(stream), *map(_at, tables), _at(bias), bits,
-        outputs, inputs, group, _at(out)))
+    kind = torch.int32 if raw else torch.float32 if coding is None else torch.int8
+    out = torch.empty((rows, outputs), dtype=kind)
+    check(own.library.mps_linear(
+        own.number, threads(), way, raw, at(codes), rows, codes.stride(0), at(scale),
+        _step(scale), at(zero), _step(zero), at(stream), *map(at, tables), at(bias), bits,
+        outputs, inputs, group, gelu, at(add), 0 if add is None else add.stride(0),
+        None if coding is None else ctypes.addressof(coding), at(out)))
     return out
 
 
@@ -55,9 +72,9 @@ def quantize(own: Kernels, x: Tensor, first: int, last: int, *, scale: Tensor | 
     scale = torch.empty(rows) if scale is None or dynamic else scale
     zero = torch.zeros(rows, dtype=torch.int32) if zero is None or dynamic else zero
     codes = torch.empty(x.shape, dtype=torch.int8)
-    _check(own.library.mps_quantize(
-        own.number, threads(), dynamic, symmetric, _at(x), x.shape[-1], _LONGS6(*shape), first,
-        last, _at(codes), _at(scale), _at(zero)))
+    check(own.library.mps_quantize(
+        own.number, threads(), dynamic, symmetric, at(x), x.shape[-1], _LONGS6(*shape), first,
+        last, at(codes), at(scale), at(zero)))
     return codes, scale, zero
 
 
@@ -80,10 +97,10 @@ def batched(own: Kernels, a: Tensor, a_zero: Tensor, b: Tensor, b_zero: Tensor, 
     out = torch.empty((batch, rows, columns),
                       dtype=torch.int32 if scales is None else torch.float32)
     a_scale, b_scale = scales or (None, None)
-    _check(own.library.mps_batched(
-        own.number, threads(), scales is None, batch, length, _at(a), rows, *a.stride(),
-        _at(a_scale), _at(a_zero), _step(a_zero), _at(b), columns, *b.stride(), _at(b_scale),
-        _at(b_zero), _step(b_zero), _at(out)))
+    check(own.library.mps_batched(
+        own.number, threads(), scales is None, batch, length, at(a), rows, *a.stride(),
+        at(a_scale), at(a_zero), _step(a_zero), at(b), columns, *b.stride(), at(b_scale),
+        at(b_zero), _step(b_zero), at(out)))
     return out
 
 
@@ -95,9 +112,9 @@ def depthwise(own: Kernels, codes: Tensor, filters: Tensor, zero: int, window: S
     """
     shape = (*codes.shape, *filters.shape[1:], *window, *size)
     out = torch.empty((*codes.shape[:2], *size), dtype=torch.int32)
-    _check(own.library.mps_depthwise(
-        own.number, threads(), _at(codes), _at(filters),
-        (ctypes.c_int64 * len(shape))(*shape), zero, _at(out)))
+    check(own.library.mps_depthwise(
+        own.number, threads(), at(codes), at(filters),
+        (ctypes.c_int64 * len(shape))(*shape), zero, at(out)))
     return out
 
 
@@ -105,7 +122,8 @@ _DIMENSIONS = 4
 _LONGS6 = ctypes.c_int64 * 6
 
 
-def _at(x: Tensor | None) -> int | None:
+def at(x: Tensor | None) -> int | None:
+    """Where *x* lies in memory; None stands for no tensor."""
     return None if x is None else x.data_ptr()
 
 
@@ -114,7 +132,13 @@ def _step(x: Tensor | None) -> int:
     return 0 if x is None or x.numel() == 1 else 1
 
 
-def _check(status: int) -> None:
+def check(status: int) -> None:
+    """Raise what the *status* of a call says.
+
+    Raises:
+        NotFinite: a number to quantize is NaN or infinite.
+        MpsearchError: the library is not the one this was written for.
+    """
     if status == _NOT_FINITE:
         raise NotFinite("the numbers are not all finite")
     if status == _NO_MEMORY:
@@ -135,9 +159,9 @@ def level_digits(own: Kernels, x: Tensor, scale: Tensor, shift: float, *, bounds
     x = x if x.stride(1) == 1 else x.contiguous()
     (rows, length), (planes, count) = x.shape, digits.shape
     out = torch.empty((planes, rows, length), dtype=torch.int8)
-    _check(own.library.mps_levels(
-        own.number, threads(), _at(x), rows, length, x.stride(0), _at(scale), _step(scale), shift,
-        _at(bounds), count.bit_length() - 1, _at(digits), planes, _at(out)))
+    check(own.library.mps_levels(
+        own.number, threads(), at(x), rows, length, x.stride(0), at(scale), _step(scale), shift,
+        at(bounds), count.bit_length() - 1, at(digits), planes, at(out)))
     return out
 
 
@@ -146,6 +170,6 @@ def decode_stream(own: Kernels, stream: Tensor, table: Tensor) -> Tensor:
     bits = len(table).bit_length() - 1
     units = len(stream) // (64 * bits)
     out = torch.empty(units * 512, dtype=torch.uint8)
-    _check(own.library.mps_decode(own.number, threads(), _at(stream), units, bits, _at(table),
-                                  _at(out)))
+    check(own.library.mps_decode(own.number, threads(), at(stream), units, bits, at(table),
+                                  at(out)))
     return out

@@ -27,8 +27,7 @@ def linear(a: Activation, weight: PackedWeight, bias: Tensor | None = None) -> T
     Raises:
         BadInput: the shapes do not fit.
     """
-    bias = None if bias is None else _bias(bias, weight)
-    a = _checked(a, weight)
+    a, bias = checked(a, weight, bias)
     wide = a.codes.dtype == torch.int16
     if wide:
         return _rounded_once(a, weight, bias)
@@ -129,6 +128,16 @@ def _checked_pair(a: Activation, b: Activation) -> tuple[Activation, Activation]
                        f"{tuple(two.shape)}: they need the same batch and last dimension")
     check_sums(one.shape[-1], _BITS)
     return _tables(a), _tables(b)
+
+
+def checked(a: Activation, weight: PackedWeight,
+            bias: Tensor | None) -> tuple[Activation, Tensor | None]:
+    """*a* and *bias* with tables that the kernels can read, if they fit the weight.
+
+    Raises:
+        BadInput: they do not.
+    """
+    return _checked(a, weight), None if bias is None else _bias(bias, weight)
 
 
 def _checked(a: Activation, weight: PackedWeight) -> Activation:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mpsearch.kernels import native, reference
+from mpsearch.kernels import function_steps, native, reference
 from mpsearch.kernels.library import Kernels
+from mpsearch.kernels.native_functions import GELU, LAYER_NORM, SOFTMAX, function
 from mpsearch.kernels.packed import BITS, PackedWeight
 
 _ROWS, _OUTPUTS, _INPUTS = 8, 70, 333
 _LOW, _HIGH = -128, 127
+_ODD = 83
 
 
 def is_right(own: Kernels) -> bool:
     """Whether *own* gives the numbers that int64 arithmetic and plain rounding give."""
     return (all(_linear_is_right(own, bits) for bits in BITS) and _pairs_are_right(own)
-            and all(_codes_are_right(own, symmetric=each) for each in (True, False)))
+            and all(_codes_are_right(own, symmetric=each) for each in (True, False))
+            and _functions_are_right(own))
 
 
 def _linear_is_right(own: Kernels, bits: int) -> bool:
@@ -54,6 +57,15 @@ def _codes_are_right(own: Kernels, *, symmetric: bool) -> bool:
         native.quantize(own, x, first, last, symmetric=symmetric),
         reference.quantize(x, first, last, scale=None, zero=None, symmetric=symmetric),
         strict=True))
+
+
+def _functions_are_right(own: Kernels) -> bool:
+    """Where exponentials end, in rows that fill no vector."""
+    x = torch.linspace(-90, 90, 5 * _ODD).view(5, _ODD)
+    return (torch.equal(function(own, GELU, x), function_steps.gelu(x))
+            and torch.equal(function(own, SOFTMAX, x * 3), function_steps.softmax(x * 3))
+            and torch.equal(function(own, LAYER_NORM, x, eps=1e-5),
+                            function_steps.layer_norm(x, None, None, 1e-5)))
 
 
 def _extreme(shape: tuple[int, ...], low: int, high: int, *, seed: int) -> Tensor:

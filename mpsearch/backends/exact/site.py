@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch.fx import Node
 
 from mpsearch.backends.exact.products import added, convolution, linear, matmul
 from mpsearch.backends.exact.steps import Steps, activation_steps, weight_steps
+from mpsearch.backends.functions import own_functions, own_softmax
 from mpsearch.backends.integer.weights import of_runs
 from mpsearch.core.formats import IntFormat
 from mpsearch.core.types import Scheme, StaticRange
@@ -107,6 +108,7 @@ class ExactSite(Site):
     """A site whose calls are summed as *exact* says; those that are None, as the graph does."""
 
     exact: tuple[ExactCall | None, ...]
+    softmax: Callable[[Tensor], Tensor] | None = None
 
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], changes: Changes,
             parameters: Mapping[Node, Tensor]) -> Any:
@@ -117,8 +119,9 @@ class ExactSite(Site):
             parts = [{} if own else changes.get(call.layer, {})
                      for own, call in zip(self.exact, self.calls, strict=True)]
             first, second = (own.product if own else torch.matmul for own in self.exact)
+            own_softmax = {} if self.softmax is None else {"softmax": self.softmax}
             return attention(args, kwargs, query_key=parts[0], probability_value=parts[1],
-                             products=(first, second))
+                             products=(first, second), **own_softmax)
         own = self.exact[0]
         assert own is not None  # noqa: S101 - it is the only one
         if own.weight is not None:
@@ -164,5 +167,6 @@ def exactly(program: Program, fake: FakeQuantizer, schemes: Mapping[str, Scheme]
         return ExactCall.of(fake, call, own, ranges.get(call.layer, {}))
 
     return Program(program.traced, [
-        ExactSite(node=site.node, calls=site.calls, exact=tuple(map(exact, site.calls)))
-        for site in program.sites.values()])
+        ExactSite(node=site.node, calls=site.calls, exact=tuple(map(exact, site.calls)),
+                  softmax=own_softmax(site.calls, schemes))
+        for site in program.sites.values()], instead=own_functions(program, schemes))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.fx import Node
 
+from mpsearch.backends.functions import own_functions, own_softmax
+from mpsearch.backends.integer.fusing import Fusing
 from mpsearch.backends.integer.rules import in_integers
 from mpsearch.backends.integer.runs import Ranges, Runs
 from mpsearch.backends.integer.site import IntegerSite, Run
@@ -18,18 +20,18 @@ from mpsearch.graph.operations import Change
 
 
 class IntegerModule(nn.Module):
-    """A captured model whose layers run in integers where *sites* say so.
+    """A captured model whose layers run in integers, *fused* with what lies between them.
 
     *decoded* are stored weights that are multiplied in float, after a round trip through their
     format; *skipped* takes out residual branches, by the layers they go by. Takes the model's
     inputs, any batch size, and returns its first floating-point output.
     """
 
-    def __init__(self, program: Program, sites: list[IntegerSite],
-                 decoded: Mapping[Node, Tensor],
+    def __init__(self, fused: Fusing, decoded: Mapping[Node, Tensor],
                  skipped: Mapping[str, Mapping[str, Change]]) -> None:
         super().__init__()
-        self._program = Program(program.traced, sites, program.joins)
+        program, sites = fused.program, list(fused.sites.values())
+        self._program = Program(program.traced, sites, program.joins, fused.instead)
         self._decoded = dict(decoded)
         self._runs = tuple(dict.fromkeys(
             call.layer for site in sites
@@ -64,7 +66,7 @@ class Integer:
                 format there is one for.
         """
         made = Runs(fake=fake, ranges=ranges)
-        sites = []
+        sites: dict[Node, IntegerSite] = {}
         decoded: dict[Node, Tensor] = {}
         skipped: dict[str, Mapping[str, Change]] = {}
         for site in program.sites.values():
@@ -77,5 +79,10 @@ class Integer:
                     decoded[stored[0]] = stored[1]
                 if own.skips:
                     skipped[call.layer] = fake.changes(call.layer, own, {})
-            sites.append(IntegerSite(node=site.node, calls=site.calls, runs=tuple(runs)))
-        return IntegerModule(program, sites, decoded, skipped)
+            sites[site.node] = IntegerSite(node=site.node, calls=site.calls, runs=tuple(runs),
+                                           softmax=own_softmax(site.calls, schemes))
+        fused = Fusing(program=program, sites=sites, functions=own_functions(program, schemes),
+                       fixed=frozenset(node for node, (layer, _) in program.joins.items()
+                                       if layer in skipped))
+        fused.all()
+        return IntegerModule(fused, decoded, skipped)

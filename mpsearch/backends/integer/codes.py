@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import torch
@@ -14,12 +15,14 @@ from mpsearch.core.errors import BadInput
 from mpsearch.core.formats import Format, IntFormat
 from mpsearch.core.types import StaticRange
 from mpsearch.kernels import Activation, Ladder, Numbers, nearest, quantize
+from mpsearch.kernels.coding import Coding
 from mpsearch.quantizers.base import Params, from_static
 from mpsearch.quantizers.of_kind import quantizer_of
 
 Operand = Activation | Numbers | Blocks
 Coder = Callable[[Tensor], Operand]
 """Makes codes of one operand of a layer, [..., K]."""
+_BYTE = 8
 
 
 def coder_of(fmt: Format, static: StaticRange | None, where: str) -> Coder:
@@ -37,6 +40,17 @@ class IntegerCoder:
     static: StaticRange | None
     where: str
 
+    @property
+    def coding(self) -> Coding | None:
+        """The same for kernels that code on the way; None for codes of more than 8 bits."""
+        if self.fmt.bits > _BYTE:
+            return None
+        first, last = self.fmt.code_range
+        if self.static is None:
+            return Coding(first=first, last=last, symmetric=self.fmt.symmetric, where=self.where)
+        return Coding(first=first, last=last, symmetric=self.fmt.symmetric, where=self.where,
+                      scale=self.static.scale, zero=int(self.static.zero_point))
+
     def __call__(self, x: Tensor) -> Activation:
         """The codes of *x* [..., K].
 
@@ -48,6 +62,27 @@ class IntegerCoder:
             return quantize(x, first, last, symmetric=self.fmt.symmetric, where=self.where)
         return quantize(x, first, last, scale=_number(self.static.scale, x.device),
                         zero=self.static.zero_point, where=self.where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Once:
+    """A *coding* that several layers share: the last numbers are not coded again."""
+
+    coding: Coding
+    _last: list[tuple[weakref.ref[Tensor], Activation]] = field(default_factory=list)
+
+    def __call__(self, x: Tensor) -> Activation:
+        """The codes of *x* [..., K].
+
+        Raises:
+            BadInput: a number is not finite.
+        """
+        for known, codes in tuple(self._last):
+            if known() is x:
+                return codes
+        made = self.coding(x)
+        self._last[:] = [(weakref.ref(x), made)]
+        return made
 
 
 @lru_cache(maxsize=4096)

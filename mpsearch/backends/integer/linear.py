@@ -13,7 +13,7 @@ from mpsearch.backends.integer.codes import Coder, Operand
 from mpsearch.backends.integer.rules import require
 from mpsearch.backends.integer.weights import Matrices, Packed
 from mpsearch.graph.sites import Site
-from mpsearch.kernels import any_linear
+from mpsearch.kernels import Activation, PackedWeight, any_linear
 
 _BIAS = {"aten.linear.default": 2, "aten.addmm.default": 0, "aten.baddbmm.default": 0}
 """Where an operation takes numbers that are added to the sums."""
@@ -44,18 +44,44 @@ class IntLinear:
         assert operand is not None  # noqa: S101 - products have inputs
         return cls(weight=weight, coder=coder, place=operand.index, bias=_BIAS.get(target))
 
-    def __call__(self, operands: tuple[Any, ...]) -> Tensor:
-        """The operation's output, in the type of its input."""
-        x: Tensor = operands[self.place]
+    @property
+    def one_matrix(self) -> bool:
+        """Whether the weight is one packed matrix, which can run with what follows."""
+        weight = self.weight
+        return (not weight.shape and not weight.vector and len(weight.parts[0]) == 1
+                and isinstance(weight.parts[0][0], PackedWeight))
+
+    def factors(self, operands: tuple[Any, ...]) -> tuple[Activation, PackedWeight]:
+        """The codes of the input, and the one matrix."""
+        x, weight = operands[self.place], self.weight.parts[0][0]
+        a = x if isinstance(x, Activation) else self.coder(x)
+        assert isinstance(a, Activation)  # noqa: S101 - it is one matrix
+        assert isinstance(weight, PackedWeight)  # noqa: S101 - it is one matrix
+        return a, weight
+
+    def added(self, operands: tuple[Any, ...]) -> Tensor | None:
+        """What the operation adds to the product."""
         at = self.bias
-        bias: Tensor | None = operands[at] if at is not None and at < len(operands) else None
+        return operands[at] if at is not None and at < len(operands) else None
+
+    def is_bias(self, added: Tensor | None) -> bool:
+        """Whether what is *added* has a number an output."""
+        return added is not None and added.shape == (self.weight.outputs,)
+
+    def __call__(self, operands: tuple[Any, ...]) -> Tensor:
+        """The operation's output, in the type of its input, which may be codes already."""
+        x: Tensor | Activation = operands[self.place]
+        kind = torch.float32 if isinstance(x, Activation) else x.dtype
+        bias = self.added(operands)
         if self.weight.shape:
+            assert not isinstance(x, Activation)  # noqa: S101 - it is no one matrix
             out = self._stacked(x)
-            return (out if bias is None else out + bias).to(x.dtype)
-        own = bias if bias is not None and bias.shape == (self.weight.outputs,) else None
-        out = self._product(self.coder(x), self.weight.parts[0], own)
+            return (out if bias is None else out + bias).to(kind)
+        own = bias if self.is_bias(bias) else None
+        a = x if isinstance(x, Activation) else self.coder(x)
+        out = self._product(a, self.weight.parts[0], own)
         out = out.squeeze(-1) if self.weight.vector else out
-        return (out if bias is None or own is not None else out + bias).to(x.dtype)
+        return (out if bias is None or own is not None else out + bias).to(kind)
 
     def _product(self, a: Operand, parts: tuple[Packed, ...], bias: Tensor | None) -> Tensor:
         if not isinstance(a, Blocks):

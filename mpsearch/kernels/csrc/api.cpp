@@ -69,19 +69,21 @@ bool runs(int number) {
 // Whether the library has this path and the processor can run it.
 API int mps_runs(int path) { return runs(path); }
 
-// out [m, n] of codes [m, inputs] and a weight: int32 if raw, else float32. row_zero and bias may
-// be null, row_scale if raw.
+// out [m, n] of codes [m, inputs] and a weight: int32 if raw, int8 if there is a coding, else
+// float32. row_zero, bias, add and coding may be null, row_scale if raw.
 API int mps_linear(int path, int threads, int way, int raw, const int8_t* codes, int64_t m,
                    int64_t stride, const float* row_scale, int64_t scale_step,
                    const int32_t* row_zero, int64_t zero_step, const uint8_t* stream,
                    const float* scale, const int32_t* zero, const int32_t* sums,
                    const float* bias, int64_t bits, int64_t outputs, int64_t inputs,
-                   int64_t group, void* out) {
+                   int64_t group, int gelu, const float* add, int64_t add_stride,
+                   const Coding* coding, void* out) {
   const Path* own = path_of(path);
   if (!own) return NO_PATH;
   const Rows rows{codes, m, stride, row_scale, scale_step, row_zero, zero_step};
   const Weight weight{stream, scale, zero, sums, bits, outputs, inputs, group};
-  return own->linear(rows, weight, bias, out, raw, way, threads);
+  const After after{bias, gelu, add, add_stride, coding};
+  return own->linear(rows, weight, after, out, raw, way, threads);
 }
 
 // codes of numbers in dense rows of `length`; shape holds three sizes and their strides. scale and
@@ -91,8 +93,38 @@ API int mps_quantize(int path, int threads, int dynamic, int symmetric, const fl
                      float* scale, int32_t* zero) {
   const Path* own = path_of(path);
   if (!own) return NO_PATH;
-  const Numbers rows{numbers, length, shape, shape + 3, first, last, codes, scale, zero};
-  return own->quantize(rows, dynamic, symmetric, threads);
+  const Numbers rows{numbers, length, shape, shape + 3, codes, scale, zero};
+  const Coding how{first, last, dynamic, symmetric, dynamic ? 0 : *zero, dynamic ? 0 : *scale};
+  return own->quantize(rows, how, threads);
+}
+
+// GELU (0), softmax (1) or layer norm (2) of rows: out, or codes where there is a coding, with scale
+// and zero [count] if it is dynamic. weight and bias may be null.
+API int mps_function(int path, int threads, int which, const float* numbers, int64_t count,
+                     int64_t length, int64_t stride, const float* weight, const float* bias,
+                     float eps, const Coding* coding, float* out, int8_t* codes, float* scale,
+                     int32_t* zero) {
+  const Path* own = path_of(path);
+  if (!own) return NO_PATH;
+  const Function f{numbers, count, length, stride, weight, bias, eps, coding, out, codes, scale,
+                   zero};
+  return own->function(f, which, threads);
+}
+
+// Attention in integers. shape holds batch, heads, rows, keys, width, values, then three strides of
+// queries, keys, values and out; codings are those of queries, keys, chances, values and, if coded,
+// of the output, which then is int8. If spent is not null, nanoseconds of the first product, the
+// softmax and the second product are added to it.
+API int mps_attention(int path, int threads, const float* query, const float* key,
+                      const float* value, const int64_t* s, const Coding* codings, int coded,
+                      float factor, int causal, void* out, int64_t* spent) {
+  const Path* own = path_of(path);
+  if (!own) return NO_PATH;
+  const Attention a{query, key, value, s[0], s[1], s[2], s[3], s[4], s[5],
+                    s + 6, s + 9, s + 12, s + 15,
+                    codings, codings + 1, codings + 2, codings + 3, coded ? codings + 4 : nullptr,
+                    factor, causal, out, spent};
+  return own->attention(a, threads);
 }
 
 // out [batch, m, n] of a [batch, m, length] and b [batch, n, length]. Scales may be null if raw;

@@ -13,11 +13,13 @@
 // which unpacking in registers was faster).
 #pragma once
 
+#include "attention.h"
 #include "batched.h"
 #include "decode.h"
 #include "depthwise.h"
+#include "functions.h"
 #include "levels.h"
 #include "linear.h"
 #include "quantize.h"
 
-#define PATH {linear, quantize, batched, depthwise, levels, decode}
+#define PATH {linear, quantize, batched, depthwise, levels, decode, function, attention}

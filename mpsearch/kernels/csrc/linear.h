@@ -3,6 +3,7 @@
 
 #include "buffered.h"
 #include "finish.h"
+#include "functions.h"
 #include "fused.h"
 #include "words.h"
 #include "work.h"
@@ -117,9 +118,10 @@ struct Prepared {
 struct Product {
   const Prepared& x;
   const Weight& weight;
-  const float* bias;
+  const After& after;
   void* out;
   bool raw, fused;
+  int* unfit;
 
   void panel(int64_t p, int64_t first, int64_t count, const Scratch& own) const {
     const Groups& groups = x.groups;
@@ -145,18 +147,44 @@ struct Product {
     const int64_t n = p * PANEL, count = least(PANEL, weight.outputs - n);
     const int64_t at = row * weight.outputs + n;
     if (raw) return finish_sums(zeros, sums, count, static_cast<int32_t*>(out) + at);
-    finish(zeros, sums, weight.scale + n, x.scale_of(row), bias ? bias + n : bias, count,
-           static_cast<float*>(out) + at);
+    follow(row, n, count, [&](float* to) LAMBDA {
+      finish(zeros, sums, weight.scale + n, x.scale_of(row), after.bias ? after.bias + n : nullptr,
+             count, to);
+    });
   }
 
   void write_totals(int64_t p, int64_t row, int64_t m, const Scratch& own) const {
     const int64_t n = p * PANEL, count = least(PANEL, weight.outputs - n);
-    finish_totals(own.totals + m * PANEL, x.scale_of(row), bias ? bias + n : bias, count,
-                  static_cast<float*>(out) + row * weight.outputs + n);
+    follow(row, n, count, [&](float* to) LAMBDA {
+      finish_totals(own.totals + m * PANEL, x.scale_of(row), after.bias ? after.bias + n : nullptr,
+                    count, to);
+    });
+  }
+
+  // What follows the bias in `count` outputs from n on, which made(to) writes.
+  template <class F>
+  INLINE void follow(int64_t row, int64_t n, int64_t count, F made) const {
+    const int64_t at = row * weight.outputs + n;
+    float* numbers = static_cast<float*>(out) + at;
+    if (!after.gelu && !after.add && !after.coding) return made(numbers);
+    alignas(64) float own[PANEL] = {};
+    made(own);
+    if (after.gelu) gelu_row(own, PANEL);
+    if (after.coding) {
+      float scale;
+      int32_t zero;
+      if (!coded(*after.coding, own, count, static_cast<int8_t*>(out) + at, &scale, &zero))
+        __atomic_store_n(unfit, 1, __ATOMIC_RELAXED);
+      return;
+    }
+    const float* add = after.add ? after.add + row * after.add_stride + n : nullptr;
+    if (add)
+      for (int64_t c = 0; c < count; ++c) own[c] += add[c];
+    memcpy(numbers, own, count * sizeof(float));
   }
 };
 
-int linear(const Rows& rows, const Weight& weight, const float* bias, void* out, int raw, int way,
+int linear(const Rows& rows, const Weight& weight, const After& after, void* out, int raw, int way,
            int threads) {
   const int64_t m = rows.count;
   if (m == 0 || weight.outputs == 0) return DONE;
@@ -164,15 +192,17 @@ int linear(const Rows& rows, const Weight& weight, const float* bias, void* out,
   if (!prepared.there()) return NO_MEMORY;
   for (int64_t r = 0; r < m; ++r) prepared.prepare(r, static_cast<int>(weight.bits));
   const bool fused = way == FUSED || (way == AUTOMATIC && m <= FUSED_MOST);
-  const Product product{prepared, weight, bias, out, raw != 0, fused};
+  int unfit = 0;
+  const Product product{prepared, weight, after, out, raw != 0, fused, &unfit};
   const int64_t panels = (weight.outputs + PANEL - 1) / PANEL;
   const int64_t chunk = fused ? least(m, FEW) : chunk_of(m, CHUNK, TILE_ROWS);
   const int64_t chunks = (m + chunk - 1) / chunk;
-  return for_each(panels * chunks, Scratch::bytes(chunk, !fused), threads,
-                  [&](int64_t i, char* at) {
-                    const int64_t first = i % chunks * chunk;
-                    product.panel(i / chunks, first, least(chunk, m - first), Scratch(at, chunk));
-                  });
+  const int status =
+      for_each(panels * chunks, Scratch::bytes(chunk, !fused), threads, [&](int64_t i, char* at) {
+        const int64_t first = i % chunks * chunk;
+        product.panel(i / chunks, first, least(chunk, m - first), Scratch(at, chunk));
+      });
+  return status ? status : unfit ? NOT_FINITE : DONE;
 }
 
 }  // namespace

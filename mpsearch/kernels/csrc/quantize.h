@@ -68,6 +68,33 @@ INLINE Extremes extremes_of(const float* x, int64_t count) {
   return all;
 }
 
+INLINE bool any(U32 mask) {
+#if defined(__AVX2__) && BYTES == 32
+  return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#else
+  uint32_t all = 0;
+  for (int i = 0; i < LANES; ++i) all |= mask[i];
+  return all != 0;
+#endif
+}
+
+// Whether all numbers are: cheaper than their extremes.
+INLINE bool finite(const float* x, int64_t count) {
+  U32 most[2] = {};
+  int64_t k = 0;
+  for (; k + 2 * LANES <= count; k += 2 * LANES)
+    each<2>([&](auto i) LAMBDA {
+      most[i] = larger(load<U32>(x + k + i * LANES) & 0x7fffffffu, most[i]);
+    });
+  uint32_t rest = 0;
+  for (; k < count; ++k) {
+    uint32_t bits;
+    memcpy(&bits, x + k, sizeof bits);
+    rest |= (bits & 0x7fffffffu) >= INFINITE;
+  }
+  return !rest && !any((U32)(larger(most[0], most[1]) >= INFINITE));
+}
+
 INLINE float within(float x, float low, float high) {
   const float above = x < low ? low : x;
   return above > high ? high : above;
@@ -148,34 +175,43 @@ INLINE const float* row_of(const Numbers& x, int64_t m) {
          m % x.sizes[2] * x.strides[2];
 }
 
-int quantize(const Numbers& x, int dynamic, int symmetric, int threads) {
-  const int offset = x.last > 127 ? 128 : 0;
-  const float first = x.first, last = x.last;
+// Codes of one row; scale and zero point are given, or chosen and written. False: not finite.
+INLINE bool coded(const Coding& how, const float* row, int64_t length, int8_t* codes,
+                  float* scale, int32_t* zero) {
+  const int offset = how.last > 127 ? 128 : 0;
+  float start = static_cast<float>(how.zero + offset);
+  *scale = how.scale;
+  *zero = how.zero;
+  if (!how.dynamic) {
+    if (!finite(row, length)) return false;
+  } else {
+    const Extremes own = extremes_of(row, length);
+    if (!own.finite) return false;
+    choose(own, how.first, how.last, how.symmetric != 0, scale, &start);
+    *zero = static_cast<int32_t>(start) - offset;
+  }
+  code_row(row, length, *scale, start, static_cast<float>(how.first),
+           static_cast<float>(how.last), offset, codes);
+  return true;
+}
+
+int quantize(const Numbers& x, const Coding& how, int threads) {
   const int64_t count = x.sizes[0] * x.sizes[1] * x.sizes[2];
-  Memory flags(count);
-  if (!flags.at) return NO_MEMORY;
-  char* bad = static_cast<char*>(flags.at);
+  int unfit = 0;
   const int status = for_each(
       (count + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, 0, threads, [&](int64_t i, char*) {
         for (int64_t m = i * ROWS_AT_ONCE; m < least(count, (i + 1) * ROWS_AT_ONCE); ++m) {
-          const float* row = row_of(x, m);
-          const Extremes own = extremes_of(row, x.length);
-          bad[m] = !own.finite;
-          if (!own.finite) continue;
-          float scale = x.scale[dynamic ? m : 0], zero = 0;
-          if (dynamic) {
-            choose(own, x.first, x.last, symmetric != 0, &scale, &zero);
+          float scale;
+          int32_t zero;
+          if (!coded(how, row_of(x, m), x.length, x.codes + m * x.length, &scale, &zero)) {
+            __atomic_store_n(&unfit, 1, __ATOMIC_RELAXED);
+          } else if (how.dynamic) {
             x.scale[m] = scale;
-            x.zero[m] = static_cast<int32_t>(zero) - offset;
-          } else {
-            zero = static_cast<float>(x.zero[0] + offset);
+            x.zero[m] = zero;
           }
-          code_row(row, x.length, scale, zero, first, last, offset, x.codes + m * x.length);
         }
       });
-  for (int64_t m = 0; status == DONE && m < count; ++m)
-    if (bad[m]) return NOT_FINITE;
-  return status;
+  return status ? status : unfit ? NOT_FINITE : DONE;
 }
 
 }  // namespace

@@ -7,11 +7,21 @@
 #include <cstring>
 #include <vector>
 
+struct Coding {
+  int32_t first, last, dynamic, symmetric, zero;
+  float scale;
+};
+
 extern "C" {
 int mps_runs(int);
 int mps_linear(int, int, int, int, const int8_t*, int64_t, int64_t, const float*, int64_t,
                const int32_t*, int64_t, const uint8_t*, const float*, const int32_t*,
-               const int32_t*, const float*, int64_t, int64_t, int64_t, int64_t, void*);
+               const int32_t*, const float*, int64_t, int64_t, int64_t, int64_t, int, const float*,
+               int64_t, const Coding*, void*);
+int mps_function(int, int, int, const float*, int64_t, int64_t, int64_t, const float*, const float*,
+                 float, const Coding*, float*, int8_t*, float*, int32_t*);
+int mps_attention(int, int, const float*, const float*, const float*, const int64_t*, const Coding*,
+                  int, float, int, void*, int64_t*);
 int mps_quantize(int, int, int, int, const float*, int64_t, const int64_t*, int, int, int8_t*,
                  float*, int32_t*);
 int mps_batched(int, int, int, int64_t, int64_t, const int8_t*, int64_t, int64_t, int64_t, int64_t,

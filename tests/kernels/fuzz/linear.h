@@ -54,7 +54,8 @@ static Many<T> called(int path, int threads, int way, const Weight& w, const Man
   Many<T> out(m * w.outputs, T(-1));
   need(!mps_linear(path, threads, way, !scale, x.data(), m, stride, scale, !one_scale, zero,
                    !one_zero, w.stream.data(), w.scale.data(), w.zero.data(), w.sums.data(), bias,
-                   w.bits, w.outputs, w.inputs, w.group, out.data()), "status of linear");
+                   w.bits, w.outputs, w.inputs, w.group, 0, nullptr, 0, nullptr, out.data()),
+       "status of linear");
   return out;
 }
 

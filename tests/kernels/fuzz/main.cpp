@@ -1,5 +1,6 @@
 // Calls a path with random shapes and memory, and compares with plain loops.
 // Arguments: the path's number, how many rounds, and the widths, if not all of 2 to 8 bits.
+#include "follow.h"
 #include "images.h"
 #include "levels.h"
 #include "linear.h"
@@ -16,6 +17,7 @@ int main(int count, char** given) {
     for (int round = 0; round < rounds; ++round) {
       linear(path, bits);
       limbs(path, bits);
+      followed(path, bits);
       convolution(path, bits);
     }
     std::printf("%d bits\n", bits);
@@ -25,6 +27,8 @@ int main(int count, char** given) {
     quantize(path);
     batched(path);
     depthwise(path);
+    functions(path);
+    attention(path);
     levels(path);
     decode(path);
   }
