@@ -15,7 +15,7 @@ from mpsearch.core.errors import BadInput, Unsupported
 from mpsearch.core.types import ScoreTable
 from mpsearch.nas.landscape import Choice
 from mpsearch.nas.record import Record, records
-from mpsearch.nas.task import ACCURACY, LOSS, Task
+from mpsearch.nas.task import ACCURACY, LOSS, Measure, Task
 from mpsearch.report.search_front import SearchFront, SearchFrontPoint
 from mpsearch.steps.choice import (
     left_out,
@@ -74,11 +74,7 @@ def search_front(session: Session, measured: Measured, estimator: str,
                        "data": data.batches.digest, "sampler": plan.sampler, "warm": plan.warm,
                        "seed": session.request.seed})
     with trial_runner(session, measured, data) as run:
-        task = Task(
-            landscape=landscape_of(asked.problem, asked.losses, measured.record.space),
-            measure=run, objectives=tuple(objectives),
-            costs={name: asked.cost(name) for name in asked.costs},
-            starts=_starts(asked, warm=plan.warm), seed=session.request.seed)
+        task = _task(asked, objectives, run, warm=plan.warm, seed=session.request.seed)
         ran = run_study(session, task, plan, identity, progress=progress,
                         samples=data.batches.samples)
     found = [each for each in records(ran.trials) if each.complete]
@@ -87,6 +83,29 @@ def search_front(session: Session, measured: Measured, estimator: str,
     made = _front(session, asked, task, found, progress if verify else None)
     return replace(made, samples=data.batches.samples, shared=data.shared, study=ran.name,
                    storage=ran.storage, interrupted=ran.interrupted)
+
+
+def front_task(measured: Measured, estimator: str, objectives: Sequence[str], measure: Measure,
+               *, warm: bool, seed: int) -> Task:
+    """What a front of *objectives* is searched by, with choices measured by *measure*.
+
+    It begins with every uniform choice, and if *warm* with points of the exact front.
+
+    Raises:
+        BadInput: objectives that are unknown or no front.
+        Unsupported: latency without a device.
+    """
+    return _task(_asked(measured, estimator, objectives), objectives, measure, warm=warm,
+                 seed=seed)
+
+
+def _task(asked: _Asked, objectives: Sequence[str], measure: Measure, *, warm: bool,
+          seed: int) -> Task:
+    return Task(
+        landscape=landscape_of(asked.problem, asked.losses, asked.measured.record.space),
+        measure=measure, objectives=tuple(objectives),
+        costs={name: asked.cost(name) for name in asked.costs},
+        starts=_starts(asked, warm=warm), seed=seed)
 
 
 def _asked(measured: Measured, estimator: str, objectives: Sequence[str]) -> _Asked:
