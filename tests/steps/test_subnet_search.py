@@ -9,11 +9,12 @@ from mpsearch import api, metrics
 from mpsearch.backends.simulated import Simulated
 from mpsearch.core.types import Policy
 from mpsearch.sources.batch import Batch, Batches
+from mpsearch.steps.batch_runs import BatchRuns
 from mpsearch.steps.capture import capture
 from mpsearch.steps.choice import left_out, runnable, schemes_of
 from mpsearch.steps.search_plan import SearchPlan
 from mpsearch.steps.session import open_session
-from mpsearch.steps.trials import TrialRunner, search_data
+from mpsearch.steps.trial_data import search_data
 from mpsearch.workspace import Workspace
 
 SPACE = """
@@ -88,16 +89,15 @@ def test_runs_that_begin_at_kept_values_lose_the_same(opened):
     data = Batches.of([Batch(args=batch.args) for batch in data.batches])
     groups = measured.record.space.groups
     whole = [len(group.schemes) - 1 for group in groups]
-    kept, begun = TrialRunner(session, measured, data), set()
+    kept, begun, before = BatchRuns(session, measured, data), set(), None
     for number, group in enumerate(groups):
         for scheme in range(0, len(group.schemes), 3):
             choice = tuple(scheme if place == number else other
                            for place, other in enumerate(whole))
-            losses = kept(choice, lambda _: True).samples
-            alone = TrialRunner(session, measured, data)
-            assert losses == alone(choice, lambda _: True).samples
+            losses = list(kept.all(choice, before))
+            assert losses == list(BatchRuns(session, measured, data).all(choice, None))
             begun.add(kept._reuse._first > 0 and bool(kept._reuse._kept))
-            kept._reuse.better()  # whatever ran last: the next one begins from its values
+            before = choice  # whatever ran last: the next one begins from its values
     assert True in begun, "no run began from another's values"
 
 
